@@ -1,0 +1,116 @@
+"""Many commands in one go (group commit): each decided against the state that the ones before it left.
+
+A refusal is an event too. What `decide` cannot bear (a bug, an impossible graph) is left to the caller to isolate.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from models.flow import commands as cmd
+from models.flow import events as ev
+from models.flow.decide import Events, decide
+from models.flow.errors import FlowError
+from models.flow.evolve import apply
+from models.flow.facts import Facts
+from models.flow.graph import Graph
+from models.flow.state import Ref, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """An event and the command that caused it (None: the engine)."""
+
+    event: ev.Event
+    command_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one command at one execution (`ref` None for the instance): a word, or the refusal's code."""
+
+    command_id: str
+    ref: Ref | None
+    outcome: str
+    refused: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that one batch comes to."""
+
+    happened: tuple[Happened, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+def decide_all(graph: Graph, state: State, commands: Iterable[cmd.Command], facts: Facts, now: datetime) -> Decision:
+    """Decide commands in order. `state` stays as it was.
+
+    Returns:
+        Events of all commands, and one outcome for each (command, execution) that a person sent.
+    """
+    working = state.copy()
+    happened: list[Happened] = []
+    outcomes: list[Outcome] = []
+    for command in commands:
+        ref = getattr(command, "ref", None)
+        try:
+            events = decide(graph, working, command, facts, now)
+            outcome = outcome_of(events, command)
+        except FlowError as error:
+            if command.command_id is None:
+                continue
+            events = (ev.CommandRefused(ref=ref, at=now, code=error.code, params=error.params),)
+            outcome = Outcome(
+                command_id=command.command_id,
+                ref=ref,
+                outcome=error.code,
+                refused=True,
+                params=error.params,
+            )
+        for event in events:
+            apply(working, event)
+            happened.append(Happened(event=event, command_id=command.command_id))
+        if outcome is not None:
+            outcomes.append(outcome)
+    return Decision(tuple(happened), tuple(outcomes))
+
+
+_WORDS: dict[str, str] = {
+    "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
+    "cancel": "cancelled", "amend": "amended",
+}  # fmt: skip
+
+
+def outcome_of(events: Events, command: cmd.Command) -> Outcome | None:
+    """The word of DESIGN §4 for what a command did; None for an internal command."""
+    if command.command_id is None:
+        return None
+    ref: Ref | None = getattr(command, "ref", None)
+    for event in events:
+        if isinstance(event, ev.CommandRefused):
+            return Outcome(
+                command_id=command.command_id, ref=ref, outcome=event.code, refused=True, params=event.params
+            )
+    word = _WORDS.get(command.kind) or _way_of(events, ref)
+    return Outcome(command_id=command.command_id, ref=ref, outcome=word)
+
+
+def _way_of(events: Events, ref: Ref | None) -> str:
+    """For complete and signoff: where the execution's subject went."""
+    word = "advanced"
+    for event in events:
+        match event:
+            case ev.SignoffAwaited(ref=at) if at == ref:
+                word = "awaiting_signoff"
+            case ev.BatchAwaited(ref=at) if at == ref:
+                word = "waiting"
+            case ev.ExecutionCompleted(ref=at, route=route) if at == ref:
+                word = "escalated" if route == "escalation" else "advanced"
+            case ev.SubjectFinished(ref=at) if ref is not None and at.subject == ref.subject and word != "escalated":
+                word = "completed"
+            case _:
+                pass
+    return word

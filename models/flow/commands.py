@@ -1,0 +1,164 @@
+"""What can be asked of an instance. Imperative names; each carries who asked and nothing that was only claimed.
+
+A command that a person sent bears its row's id; an internal one (`command_id=None`) comes from the engine itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from models.flow.state import Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Put every subject at the first step."""
+
+    kind: Literal["begin"] = "begin"
+    subjects: int
+    command_id: None = None
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Take an execution into one's hands."""
+
+    kind: Literal["claim"] = "claim"
+    command_id: str | None
+    actor: str
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Say that work begins; claims where nobody holds it."""
+
+    kind: Literal["start"] = "start"
+    command_id: str | None
+    actor: str
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """Say that the work is done, with the result where the step decides. `force` is the reason of a deviation."""
+
+    kind: Literal["complete"] = "complete"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    decision_result: str = ""
+    notes: str = ""
+    force: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Give an execution back to the pool."""
+
+    kind: Literal["release"] = "release"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOff:
+    """QA accepts the work of another person (DESIGN §3.10)."""
+
+    kind: Literal["signoff"] = "signoff"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Stop all work and freeze what remains of every deadline."""
+
+    kind: Literal["hold"] = "hold"
+    command_id: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on after a hold."""
+
+    kind: Literal["resume"] = "resume"
+    command_id: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """End the instance; its open executions and children close."""
+
+    kind: Literal["cancel"] = "cancel"
+    command_id: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Change name, owner, due date or context of the instance. Values JSON-ready; keys are the row's columns."""
+
+    kind: Literal["amend"] = "amend"
+    command_id: str | None
+    actor: str
+    changes: Mapping[str, Any]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recheck:
+    """Look again whether an execution moves by itself, or must be reopened because evidence went away."""
+
+    kind: Literal["recheck"] = "recheck"
+    command_id: None = None
+    actor: None = None
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDeadlines:
+    """Mark what is overdue at `now`."""
+
+    kind: Literal["check_deadlines"] = "check_deadlines"
+    command_id: None = None
+    actor: None = None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteChildStarted:
+    """A child's workflow runs."""
+
+    kind: Literal["note_child_started"] = "note_child_started"
+    command_id: None = None
+    actor: None = None
+    child_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteChildEnded:
+    """A child reached its end; `status` is its last one."""
+
+    kind: Literal["note_child_ended"] = "note_child_ended"
+    command_id: None = None
+    actor: None = None
+    child_id: str
+    status: str
+
+
+ExecutionCommand = Claim | Start | Complete | Release | SignOff
+InstanceCommand = Hold | Resume | Cancel | Amend
+InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
+Command = ExecutionCommand | InstanceCommand | InternalCommand

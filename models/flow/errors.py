@@ -1,0 +1,65 @@
+"""Errors of the core: a stable code, its parameters, and one sentence that says what to do.
+
+The table `REFUSALS` is the single list of the codes that the core can answer; the API maps each to an HTTP
+status (`api/problems.py`) and the documentation lists them all (a test compares).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+REFUSALS: Mapping[str, str] = {
+    "already_claimed": "{assignee_name} works on this execution. Ask them to release it, or have it reassigned.",
+    "already_done": "The work at this step is given already; it waits for its sign-off or for its batch.",
+    "already_on_hold": "The instance is on hold already.",
+    "decision_required": "This step decides the way on: send decision_result, one of {allowed}.",
+    "decision_unknown": "'{decision_result}' is not a result of this step. Allowed: {allowed}.",
+    "execution_closed": "This execution is {status}; it takes no more commands. Open the subject's current execution.",
+    "execution_not_found": "The instance has no such execution.",
+    "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
+    "instance_closed": "The instance is {status}; it takes no more commands.",
+    "internal_error": "The engine could not process this command; an incident was opened. Nothing else changed.",
+    "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
+    "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
+    "not_claimed": "Nobody holds this execution, so there is nothing to release.",
+    "not_on_hold": "The instance is not on hold.",
+    "not_started": "This step must be started before it is completed.",
+    "on_hold": "The instance is on hold. Resume it first.",
+    "reason_required": "Give a reason of at least {minimum} characters.",
+    "requirements_unmet": "Requirements of this step are not met yet.",
+    "self_signoff": "You did part of this work, so another person with the QA permission has to sign it off.",
+    "unknown_command": "The command '{command}' is not known.",
+    "visit_limit_reached": "The step '{step}' may be visited {max_visits} times at most and has no escalation edge. "
+    "A supervisor can complete with force, or another decision can be taken.",
+}
+
+
+class FlowError(Exception):
+    """A command that must not happen: nothing changed, and `code` says why.
+
+    Args:
+        code: a key of `REFUSALS`.
+        params: JSON-ready values that fill the sentence and go to the client.
+    """
+
+    def __init__(self, code: str, **params: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.params = params
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person, with its parameters filled in."""
+        return describe(self.code, self.params)
+
+
+def describe(code: str, params: Mapping[str, Any]) -> str:
+    """The sentence of a refusal; parameters that are missing show as their name."""
+    shown = {
+        key: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for key, value in params.items()
+    }
+    return REFUSALS[code].format_map(_Named(shown))
+
+
+class _Named(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"

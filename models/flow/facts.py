@@ -1,0 +1,62 @@
+"""What the core needs from outside to decide: read in one activity, passed in as values.
+
+Everything is sparse: an execution without an entry has no unmet requirement, a step never visited has no visit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from models.flow.state import Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """A mandatory requirement that still blocks, and why."""
+
+    requirement_id: str
+    key: str
+    name: str
+    reason: str
+
+    def shown(self) -> dict[str, str]:
+        """As the API shows it."""
+        return {"requirement_id": self.requirement_id, "name": self.name, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visits:
+    """How often a subject was at a step: the last visit number, and how many count to `max_visits`."""
+
+    last: int = 0
+    counted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """When an execution that is entered now becomes due, and its hard limit; UTC."""
+
+    due_at: datetime | None = None
+    limit_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The outside world at one moment, for the commands of one batch."""
+
+    permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """User id → what they may do now."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """User id → the name to show in a refusal."""
+    unmet: Mapping[Ref, tuple[Unmet, ...]] = field(default_factory=dict)
+    workers: Mapping[Ref, frozenset[str]] = field(default_factory=dict)
+    """Who claimed, worked, completed or gave evidence at an execution (four-eyes rules)."""
+    visits: Mapping[tuple[int, str], Visits] = field(default_factory=dict)
+    deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
+    """Step key → deadlines of an execution entered now, by the site's calendar."""
+    closed: Mapping[Ref, str] = field(default_factory=dict)
+    """The status of executions that are no longer open."""
+
+    def may(self, actor: str, permission: str) -> bool:
+        """Whether the actor holds the permission now."""
+        return permission in self.permissions.get(actor, frozenset())

@@ -1,0 +1,210 @@
+"""The step graph of one process version: an immutable value, loaded from its canonical JSON.
+
+`parse_graph` accepts what `validate.py` has passed; a graph from elsewhere goes through `validate.problems_of` first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from models.flow.durations import parse_duration
+
+
+class ProcessCategory(StrEnum):
+    """High-level kind of a process; decides the prefix of its identifiers."""
+
+    MANUFACTURING = "manufacturing"
+    QUALITY = "quality"
+    NPI = "npi"
+    DOCUMENT = "document"
+    EQUIPMENT = "equipment"
+    SUPPLIER = "supplier"
+    HR = "hr"
+    CUSTOMER = "customer"
+
+
+class StepType(StrEnum):
+    """What kind of work a step is; behaviour follows from its flags."""
+
+    TASK = "task"
+    START = "start"
+    DECISION = "decision"
+    REWORK = "rework"
+    TIMER = "timer"
+    TERMINAL = "terminal"
+
+
+class EdgeType(StrEnum):
+    """Which way on an edge stands for."""
+
+    DEFAULT = "default"
+    ALTERNATE = "alternate"
+    ESCALATION = "escalation"
+
+
+class RequirementType(StrEnum):
+    """The gates that ship with the product; a plug-in may add others."""
+
+    DOCUMENT = "document"
+    APPROVAL = "approval"
+    CHECKLIST = "checklist"
+    FORM = "form"
+    MEASUREMENT = "measurement"
+    SIGNATURE = "signature"
+    CHILD_WORKFLOW = "child_workflow"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One gate of a step; `config` holds the keys of its type."""
+
+    key: str
+    requirement_type: str
+    name: str
+    description: str = ""
+    is_mandatory: bool = True
+    order: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage; the flags are the seed's, durations are working time."""
+
+    key: str
+    name: str
+    description: str = ""
+    step_type: str = StepType.TASK
+    order: int = 0
+    is_decision_point: bool = False
+    decision_type: str = ""
+    is_terminal: bool = False
+    terminal_status: str = ""
+    requires_explicit_start: bool = False
+    requires_operator_completion: bool = True
+    requires_batch_completion: bool = False
+    requires_qa_signoff: bool = False
+    max_visits: int | None = None
+    expected_duration: timedelta | None = None
+    max_duration: timedelta | None = None
+    escalate_on_overdue: bool = False
+    requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def mandatory(self) -> tuple[Requirement, ...]:
+        """The requirements that block."""
+        return tuple(r for r in self.requirements if r.is_mandatory)
+
+    @property
+    def ends_on_entry(self) -> bool:
+        """A terminal step with nothing to wait for (DESIGN §3.5)."""
+        return (
+            self.is_terminal
+            and not self.mandatory
+            and not self.requires_qa_signoff
+            and not self.requires_batch_completion
+        )
+
+    @property
+    def moves_by_itself(self) -> bool:
+        """True where the step goes on without a person once all is met."""
+        return not self.requires_operator_completion and not self.is_decision_point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A way from one step to another."""
+
+    from_step: str
+    to_step: str
+    edge_type: str = EdgeType.DEFAULT
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Steps in order, with the edges that leave each."""
+
+    steps: Mapping[str, Step]
+    edges: Mapping[str, tuple[Edge, ...]]
+
+    @property
+    def first(self) -> Step:
+        """Where every subject enters: the start step, else the first by order."""
+        ordered = tuple(self.steps.values())
+        return next((s for s in ordered if s.step_type == StepType.START), ordered[0])
+
+    def leaving(self, step: str, edge_type: str) -> tuple[Edge, ...]:
+        """The edges of one type that leave `step`, in the order in which they were drawn."""
+        return tuple(e for e in self.edges.get(step, ()) if e.edge_type == edge_type)
+
+    def following(self, step: str) -> Step | None:
+        """The next step by order, the fallback where no edge was drawn."""
+        keys = tuple(self.steps)
+        after = keys.index(step) + 1
+        return self.steps[keys[after]] if after < len(keys) else None
+
+
+def parse_graph(data: Mapping[str, Any]) -> Graph:
+    """Build the graph from its JSON: `{"steps": [...], "edges": [...]}` with the seed's field names.
+
+    Raises:
+        KeyError, TypeError, ValueError: where the JSON was not validated before.
+    """
+    numbered = [_step(raw, number) for number, raw in enumerate(data["steps"], start=1)]
+    steps = {s.key: s for s in sorted(numbered, key=lambda s: s.order)}
+    edges: dict[str, list[Edge]] = {}
+    for raw in data.get("edges", ()):
+        edge = Edge(
+            **{
+                name: raw[name]
+                for name in ("from_step", "to_step", "edge_type", "condition")
+                if raw.get(name) is not None
+            }
+        )
+        edges.setdefault(edge.from_step, []).append(edge)
+    return Graph(steps, {key: tuple(found) for key, found in edges.items()})
+
+
+_FLAGS = (
+    "description", "step_type", "is_decision_point", "decision_type", "is_terminal", "terminal_status",
+    "requires_explicit_start", "requires_operator_completion", "requires_batch_completion", "requires_qa_signoff",
+    "max_visits", "escalate_on_overdue",
+)  # fmt: skip
+
+
+def _step(raw: Mapping[str, Any], number: int) -> Step:
+    given = {name: raw[name] for name in _FLAGS if raw.get(name) is not None}
+    order = raw.get("order")
+    return Step(
+        key=raw["key"],
+        name=raw["name"],
+        order=number if order is None else order,
+        expected_duration=_optional_duration(raw.get("expected_duration")),
+        max_duration=_optional_duration(raw.get("max_duration")),
+        requirements=_requirements(raw.get("requirements") or ()),
+        **given,
+    )
+
+
+def _optional_duration(text: str | None) -> timedelta | None:
+    return None if text in (None, "") else parse_duration(text)
+
+
+def _requirements(rows: Sequence[Mapping[str, Any]]) -> tuple[Requirement, ...]:
+    built = [
+        Requirement(
+            key=raw["key"],
+            requirement_type=raw["requirement_type"],
+            name=raw["name"],
+            description=raw.get("description") or "",
+            is_mandatory=raw.get("is_mandatory", True),
+            order=number if raw.get("order") is None else raw["order"],
+            config=raw.get("config") or {},
+        )
+        for number, raw in enumerate(rows, start=1)
+    ]
+    return tuple(sorted(built, key=lambda r: r.order))

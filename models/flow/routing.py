@@ -1,0 +1,137 @@
+"""The way on from a step: decision words, edges, order as the fallback, and the visit limit with its escalation.
+
+Rules: DESIGN §3.2 and §3.3.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from models.flow.errors import FlowError
+from models.flow.facts import Visits
+from models.flow.graph import Edge, EdgeType, Graph, Step
+
+POSITIVE = frozenset({"pass", "approved", "yes"})
+"""Results that take the default edge."""
+NEGATIVE = frozenset({"fail", "rejected", "no"})
+"""Results that take the alternate edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a subject goes: `step` is None at its end. `route` is an edge type, `order` or `terminal`."""
+
+    step: Step | None
+    route: str
+    escalated: bool = False
+
+
+def normalise(result: str) -> str:
+    """Results are compared without regard to case and surrounding space."""
+    return result.strip().casefold()
+
+
+def allowed_results(graph: Graph, step: Step) -> list[str]:
+    """The results a decision step takes, one word for each way on, in the order of its edges."""
+    words: list[str] = []
+    for edge in graph.edges.get(step.key, ()):
+        if edge.edge_type == EdgeType.ESCALATION:
+            continue
+        word = edge.condition or ("pass" if edge.edge_type == EdgeType.DEFAULT else "fail")
+        if word not in words:
+            words.append(word)
+    return words
+
+
+def choose(graph: Graph, step: Step, result: str) -> Way:
+    """The way on before any visit limit is looked at.
+
+    Raises:
+        FlowError: decision_required, decision_unknown (with the allowed results), no_route.
+    """
+    if step.is_terminal:
+        return Way(None, "terminal")
+    if step.is_decision_point:
+        return _by_decision(graph, step, result)
+    defaults = graph.leaving(step.key, EdgeType.DEFAULT)
+    if defaults:
+        return Way(graph.steps[defaults[0].to_step], EdgeType.DEFAULT)
+    if graph.leaving(step.key, EdgeType.ALTERNATE):
+        raise FlowError("no_route", step=step.name)
+    return Way(graph.following(step.key), "order")
+
+
+def _by_decision(graph: Graph, step: Step, result: str) -> Way:
+    word = normalise(result)
+    if not word:
+        raise FlowError("decision_required", step=step.name, allowed=allowed_results(graph, step))
+    edge = _edge_for(graph, step, word)
+    if edge is None:
+        raise FlowError(
+            "decision_unknown",
+            decision_result=result,
+            step=step.name,
+            allowed=allowed_results(graph, step),
+        )
+    return Way(graph.steps[edge.to_step], edge.edge_type)
+
+
+def _edge_for(graph: Graph, step: Step, word: str) -> Edge | None:
+    for words, edge_type in ((POSITIVE, EdgeType.DEFAULT), (NEGATIVE, EdgeType.ALTERNATE)):
+        if word in words:
+            edges = graph.leaving(step.key, edge_type)
+            return next(
+                (e for e in edges if not e.condition or normalise(e.condition) in words),
+                edges[0] if len(edges) == 1 else None,
+            )
+    candidates = (
+        *graph.leaving(step.key, EdgeType.DEFAULT),
+        *graph.leaving(step.key, EdgeType.ALTERNATE),
+    )
+    return next((e for e in candidates if normalise(e.condition) == word), None)
+
+
+def within_limits(graph: Graph, way: Way, visits: Callable[[str], Visits]) -> Way:
+    """Follow escalation edges from every target that was visited `max_visits` times already (DESIGN §3.3).
+
+    Args:
+        visits: step key → how often this subject was there.
+
+    Raises:
+        FlowError: visit_limit_reached, where a full step has no escalation edge or the edges lead in a circle.
+    """
+    seen: set[str] = set()
+    while (
+        way.step is not None and way.step.max_visits is not None and visits(way.step.key).counted >= way.step.max_visits
+    ):
+        out = graph.leaving(way.step.key, EdgeType.ESCALATION)
+        if not out or way.step.key in seen:
+            raise FlowError("visit_limit_reached", step=way.step.name, max_visits=way.step.max_visits)
+        seen.add(way.step.key)
+        way = Way(graph.steps[out[0].to_step], EdgeType.ESCALATION, escalated=True)
+    return way
+
+
+def possible_targets(graph: Graph, step: str) -> tuple[str, ...]:
+    """Every step that a completion at `step` can lead to within one record: whose visits facts must count."""
+    found: dict[str, None] = {}
+    frontier = _next_keys(graph, step)
+    while frontier:
+        key = frontier.pop()
+        if key in found:
+            continue
+        found[key] = None
+        frontier.extend(e.to_step for e in graph.leaving(key, EdgeType.ESCALATION))
+    return tuple(found)
+
+
+def _next_keys(graph: Graph, step: str) -> list[str]:
+    if graph.steps[step].is_terminal:
+        return []
+    drawn = [e.to_step for e in graph.edges.get(step, ()) if e.edge_type != EdgeType.ESCALATION]
+    after = graph.following(step)
+    return drawn + ([after.key] if after else [])
+
+
+def visits_of(facts_visits: Mapping[tuple[int, str], Visits], subject: int) -> Callable[[str], Visits]:
+    """One subject's look-up over the sparse visits of the facts."""
+    return lambda step: facts_visits.get((subject, step), Visits())

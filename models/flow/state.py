@@ -1,0 +1,97 @@
+"""The state of one instance: its open executions as tokens, what is still to be set off, and nothing else.
+
+Rows live in PostgreSQL; this is what the workflow needs to decide. A subject is its number within the instance
+(0 … n-1), so the state of 10,000 subjects stays small; `execution_id` turns a token's place into the row's id.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple, NewType
+from uuid import UUID, uuid5
+
+from models.flow.status import ExecutionStatus, InstanceStatus
+
+UserId = NewType("UserId", str)
+
+
+class Ref(NamedTuple):
+    """The place of a token: which subject, at which step, on which visit, in which branch of a fork."""
+
+    subject: int
+    step: str
+    visit: int = 1
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One open execution."""
+
+    status: ExecutionStatus = ExecutionStatus.PENDING
+    assignee: str | None = None
+    done_by: str | None = None
+    result: str = ""
+    forced: bool = False
+    due_at: datetime | None = None
+    limit_at: datetime | None = None
+    overdue: bool = False
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A nested instance that has not ended yet."""
+
+    ref: Ref
+    requirement: str
+    started: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Folded from the journal by `evolve`; `seq` is the number of the last event that went in."""
+
+    instance_id: str
+    status: InstanceStatus = InstanceStatus.PENDING
+    seq: int = 0
+    tokens: dict[Ref, Token] = field(default_factory=dict)
+    hops: dict[Ref, None] = field(default_factory=dict)
+    children: dict[str, Child] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
+    held_at: datetime | None = None
+    busy: dict[str, int] = field(default_factory=dict)
+    """Step key → open executions there that do not wait for their batch; derived from `tokens`."""
+
+    def copy(self) -> "State":
+        """A state that can be changed without changing this one; the values inside are immutable."""
+        return replace(
+            self,
+            tokens=dict(self.tokens),
+            hops=dict(self.hops),
+            children=dict(self.children),
+            finished=dict(self.finished),
+            busy=dict(self.busy),
+        )
+
+    def at_step(self, step: str) -> Iterator[tuple[Ref, Token]]:
+        """The open executions at one step."""
+        return ((ref, token) for ref, token in self.tokens.items() if ref.step == step)
+
+
+def execution_id(instance_id: str | UUID, ref: Ref) -> UUID:
+    """The deterministic id of an execution: uuid5 of instance, subject, step, visit and branch."""
+    return uuid5(UUID(str(instance_id)), f"execution/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}")
+
+
+def child_instance_id(instance_id: str | UUID, ref: Ref, requirement: str, number: int) -> UUID:
+    """The deterministic id of the `number`-th child that a requirement of an execution starts."""
+    return uuid5(
+        UUID(str(instance_id)),
+        f"child/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}/{requirement}/{number}",
+    )
+
+
+def incident_id(instance_id: str | UUID, ref: Ref, seq: int) -> UUID:
+    """The deterministic id of an incident: one per execution and journal position."""
+    return uuid5(UUID(str(instance_id)), f"incident/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}/{seq}")

@@ -1,0 +1,69 @@
+"""The status × command table of DESIGN §3, as data: what each command may do where.
+
+`verdict` answers `ok`, `repeat` (it already holds; same outcome) or a refusal code.
+"""
+
+from enum import StrEnum
+
+from models.flow.status import ExecutionStatus as S
+
+
+class Action(StrEnum):
+    """Commands on one execution."""
+
+    CLAIM = "claim"
+    START = "start"
+    COMPLETE = "complete"
+    RELEASE = "release"
+    SIGNOFF = "signoff"
+
+
+OK = "ok"
+REPEAT = "repeat"
+
+_HELD = (S.CLAIMED, S.IN_PROGRESS)
+_DONE = (S.AWAITING_SIGNOFF, S.WAITING)
+
+MINE: dict[tuple[Action, S], str] = {
+    (Action.CLAIM, S.PENDING): OK,
+    (Action.CLAIM, S.CLAIMED): REPEAT,
+    (Action.CLAIM, S.IN_PROGRESS): REPEAT,
+    (Action.START, S.PENDING): OK,
+    (Action.START, S.CLAIMED): OK,
+    (Action.START, S.IN_PROGRESS): REPEAT,
+    (Action.COMPLETE, S.PENDING): OK,
+    (Action.COMPLETE, S.CLAIMED): OK,
+    (Action.COMPLETE, S.IN_PROGRESS): OK,
+    (Action.RELEASE, S.PENDING): "not_claimed",
+    (Action.RELEASE, S.CLAIMED): OK,
+    (Action.RELEASE, S.IN_PROGRESS): OK,
+    **{
+        (action, status): "already_done"
+        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE)
+        for status in _DONE
+    },
+    **{(Action.SIGNOFF, status): "not_awaiting_signoff" for status in S},
+    (Action.SIGNOFF, S.AWAITING_SIGNOFF): OK,
+}
+"""For an execution that nobody holds, or the actor does."""
+
+OTHERS: dict[tuple[Action, S], str] = {
+    **MINE,
+    **{
+        (action, status): "already_claimed"
+        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE)
+        for status in _HELD
+    },
+}
+"""For an execution in another person's hands."""
+
+
+def verdict(action: Action, status: S, *, another_holds_it: bool, on_hold: bool) -> str:
+    """What the table says about a command at an open execution.
+
+    Returns:
+        `ok`, `repeat`, or the code of the refusal.
+    """
+    if on_hold and action is not Action.RELEASE:
+        return "on_hold"
+    return (OTHERS if another_holds_it else MINE)[action, status]
