@@ -1,0 +1,57 @@
+"""SQLModel rows with constraints, no methods, no relationships. One file per theme; all of them are offered here."""
+
+from models.tables.approvals import ApprovalRequest, ApprovalResponse, ApprovalTemplate
+from models.tables.audit import AuditEntry, ChainCheckpoint, ChainLink
+from models.tables.base import metadata
+from models.tables.commands import Command, Request
+from models.tables.documents import Document, DocumentLink, DocumentType
+from models.tables.effects import IdentifierCounter, Incident, Outbox
+from models.tables.evidence import EvidenceRecord, Signature, SignatureVoid
+from models.tables.executions import StepExecution, StepRequirementCompletion
+from models.tables.identity import AuthToken, Tenant, UserAccount, UserRole
+from models.tables.instances import WorkflowInstance, WorkflowSubject
+from models.tables.journal import Journal
+from models.tables.measurements import Measurement, MeasurementDefinition
+from models.tables.process import Process, ProcessStep, Step, StepEdge, StepRequirement
+from models.tables.subjects import Capa, Part, Subject, SubjectType
+
+__all__ = [
+    "ApprovalRequest",
+    "ApprovalResponse",
+    "ApprovalTemplate",
+    "AuditEntry",
+    "AuthToken",
+    "Capa",
+    "ChainCheckpoint",
+    "ChainLink",
+    "Command",
+    "Document",
+    "DocumentLink",
+    "DocumentType",
+    "EvidenceRecord",
+    "IdentifierCounter",
+    "Incident",
+    "Journal",
+    "Measurement",
+    "MeasurementDefinition",
+    "Outbox",
+    "Part",
+    "Process",
+    "ProcessStep",
+    "Request",
+    "Signature",
+    "SignatureVoid",
+    "Step",
+    "StepEdge",
+    "StepExecution",
+    "StepRequirement",
+    "StepRequirementCompletion",
+    "Subject",
+    "SubjectType",
+    "Tenant",
+    "UserAccount",
+    "UserRole",
+    "WorkflowInstance",
+    "WorkflowSubject",
+    "metadata",
+]
