@@ -1,0 +1,245 @@
+"""What workflow and activities say to each other: activity names and their dataclasses.
+
+The only file of `activities/` that `workflows/` imports, so it must stay free of tables, HTTP and Temporal.
+All values are JSON-ready through the Pydantic data converter; mappings keyed by `Ref` travel as lists of pairs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator
+
+from models.flow import commands as cmd
+from models.flow.batch import Outcome
+from models.flow.cohorts import Cohort as CoreCohort
+from models.flow.events import Event
+from models.flow.facts import Deadlines, Facts, Unmet, Visits
+from models.flow.state import Ref
+
+LOAD_INSTANCE = "load_instance"
+READ_FACTS = "read_facts"
+RECORD = "record"
+ACCEPT_BARE = "accept_bare"
+REFUSE_LEFTOVERS = "refuse_leftovers"
+
+BATCH_COMMANDS = 200
+BATCH_EXECUTIONS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceKey:
+    """Which instance of which tenant; UUIDs as text."""
+
+    tenant_id: str
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """One event for many subjects on the wire; see `models.flow.cohorts.Cohort`."""
+
+    event: Annotated[Event, Discriminator("kind")]
+    subjects: tuple[int, ...] = ()
+    command_id: str | None = None
+
+    def core(self) -> CoreCohort:
+        """As the core knows it."""
+        return CoreCohort(event=self.event, subjects=self.subjects, command_id=self.command_id)
+
+
+def wire(cohorts: tuple[CoreCohort, ...]) -> tuple[Cohort, ...]:
+    """The core's cohorts as they travel."""
+    return tuple(Cohort(event=c.event, subjects=c.subjects, command_id=c.command_id) for c in cohorts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceInfo:
+    """What does not change about an instance; for search attributes, summaries and children."""
+
+    identifier: str
+    name: str
+    process_key: str
+    process_name: str
+    category: str
+    tenant_key: str
+    site: str
+    parent_instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """An instance as PostgreSQL knows it.
+
+    Attributes:
+        graph: canonical JSON of the pinned process version.
+        state: carried form of the journal's fold (`models.flow.carry`); None where the caller brought its own.
+        rechecks: executions that can move by themselves, wait, or await a sign-off: a run that came back looks again.
+        unsettled: accepted commands without an outcome, oldest first.
+        children_ended: children of which the parent has not heard yet, with their last status.
+    """
+
+    info: InstanceInfo
+    graph: Mapping[str, Any]
+    subjects: int
+    state: Mapping[str, Any] | None
+    rechecks: tuple[Ref, ...] = ()
+    unsettled: tuple[str, ...] = ()
+    children_ended: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsRequest:
+    """For what the facts are wanted.
+
+    Attributes:
+        command_ids: in the order in which they came; at most `BATCH_COMMANDS`.
+        rechecks: executions to look at without a person.
+        entering: step keys that are about to be entered besides those which the commands lead to.
+        now: workflow time.
+    """
+
+    key: InstanceKey
+    command_ids: tuple[str, ...] = ()
+    rechecks: tuple[Ref, ...] = ()
+    entering: tuple[str, ...] = ()
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """A person's command as stored: one kind, n executions, free arguments of that kind."""
+
+    id: str
+    kind: str
+    actor: str
+    refs: tuple[Ref, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    def commands(self) -> tuple[cmd.Command, ...]:
+        """One core command for each execution (or one for the instance)."""
+        build: Any = _KINDS[self.kind]
+        common = {"command_id": self.id, "actor": self.actor, **self.args}
+        if self.kind in _INSTANCE_KINDS:
+            return (build(**common),)
+        return tuple(build(ref=ref, **common) for ref in self.refs)
+
+
+_KINDS: dict[str, Any] = {
+    "claim": cmd.Claim,
+    "start": cmd.Start,
+    "complete": cmd.Complete,
+    "release": cmd.Release,
+    "signoff": cmd.SignOff,
+    "hold": cmd.Hold,
+    "resume": cmd.Resume,
+    "cancel": cmd.Cancel,
+    "amend": cmd.Amend,
+}
+_INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend"})
+INSTANCE_KINDS = _INSTANCE_KINDS
+COMMAND_KINDS = frozenset(_KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchFacts:
+    """Commands that may be decided together, and what must be known for it.
+
+    Attributes:
+        commands: those of the request that fit into one batch (one command per subject, instance commands alone).
+        deferred: ids that must come with a later batch; the rest of the ids was settled already.
+        revisions: the evidence revision of each execution that was looked at; record compares.
+    """
+
+    commands: tuple[CommandRow, ...] = ()
+    deferred: tuple[str, ...] = ()
+    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    unmet: tuple[tuple[Ref, tuple[Unmet, ...]], ...] = ()
+    workers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
+    visits: tuple[tuple[int, str, int, int], ...] = ()
+    deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
+    closed: tuple[tuple[Ref, str], ...] = ()
+    revisions: tuple[tuple[Ref, int], ...] = ()
+
+    def facts(self) -> Facts:
+        """As the core wants them."""
+        return Facts(
+            permissions={user: frozenset(held) for user, held in self.permissions.items()},
+            names=self.names,
+            unmet=dict(self.unmet),
+            workers={ref: frozenset(users) for ref, users in self.workers},
+            visits={(subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits},
+            deadlines=self.deadlines,
+            closed=dict(self.closed),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRequest:
+    """What was decided, and on which ground.
+
+    Attributes:
+        expected_seq: the journal position that the decision saw.
+        revisions: evidence revisions that the decision saw.
+    """
+
+    key: InstanceKey
+    expected_seq: int
+    cohorts: tuple[Cohort, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    revisions: tuple[tuple[Ref, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What record did.
+
+    Attributes:
+        status: `recorded`: written, `cohorts` is what happened. `behind`: nothing written, `cohorts` (or, after a large gap,
+            `state`) is what happened meanwhile. `changed`: nothing written, the evidence of `changed` moved.
+            `rejected`: nothing written, the database refuses this batch for good (SQLSTATE class 22 or 23).
+        seq: journal position afterwards.
+    """
+
+    status: Literal["recorded", "behind", "changed", "rejected"]
+    seq: int
+    cohorts: tuple[Cohort, ...] = ()
+    state: Mapping[str, Any] | None = None
+    changed: tuple[Ref, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BareCommand:
+    """A command by bare signal, from a script or Temporal's Web UI; acts as the site's service account.
+
+    Attributes:
+        id: chosen by the caller, so that a Reset cannot repeat it.
+        execution_id: which execution; empty for `cancel` of the whole instance by ops.
+    """
+
+    id: str
+    kind: str
+    execution_id: str = ""
+    decision_result: str = ""
+    notes: str = ""
+    reason: str = ""
+    actor: str = "svc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BareRequest:
+    """Bare commands to be accepted as command rows; ids already known are left as they are."""
+
+    key: InstanceKey
+    commands: tuple[BareCommand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftoverRequest:
+    """Commands that reached an instance after its end."""
+
+    key: InstanceKey
+    command_ids: tuple[str, ...]

@@ -1,0 +1,65 @@
+"""Names, queue, input and limits of the instance workflow: what API, dispatcher and tests need to start and signal it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+WORKFLOW = "ProcessInstance"
+CORE_QUEUE = "gatework-core"
+
+SIGNAL_COMMANDS = "commands"
+SIGNAL_EVIDENCE_CHANGED = "evidence_changed"
+SIGNAL_CHILD_ENDED = "child_ended"
+SIGNAL_WAKE = "wake"
+
+SEARCH_ATTRIBUTES: Mapping[str, str] = {
+    "GateworkTenant": "Keyword",
+    "GateworkProcess": "Keyword",
+    "GateworkCategory": "Keyword",
+    "GateworkIdentifier": "Keyword",
+    "GateworkSite": "Keyword",
+    "GateworkStatus": "Keyword",
+    "GateworkSteps": "KeywordList",
+    "GateworkOverdue": "Bool",
+}
+"""Custom search attributes and their types. They bypass codecs: no personal data in them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a run continues as new (TEMPORAL: 51,200 events and 10,000 signals end a run)."""
+
+    events: int = 4_000
+    signals: int = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceInput:
+    """Start of a run. The first one has no carried state: it loads what the journal knows.
+
+    Attributes:
+        carried: state of the run before (`models.flow.carry`).
+        inbox: what had not been handled when the run before ended.
+    """
+
+    tenant_id: str
+    instance_id: str
+    carried: Mapping[str, Any] | None = None
+    inbox: "Waiting | None" = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The inbox on its way into the next run."""
+
+    commands: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    children: tuple[tuple[str, str], ...] = ()
+    bare: tuple[Mapping[str, Any], ...] = ()
+
+
+def static_summary(identifier: str, process_name: str, name: str) -> str:
+    """One line for Temporal's Web UI, at most 200 bytes."""
+    text = f"{identifier} · {process_name}" + (f" · {name}" if name and name != identifier else "")
+    return text.encode()[:200].decode(errors="ignore")
