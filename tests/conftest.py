@@ -1,0 +1,88 @@
+"""Real servers for tests, and a clean end of the session.
+
+``empty_database`` and ``database`` give each test a database of its own, the second one migrated.
+Both belong to one throw-away PostgreSQL per test process.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from psycopg import sql
+
+from workers.embedded.postgres import EmbeddedPostgres
+from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
+from workers.migrate import upgrade
+
+_names = (f"test_{number}" for number in count())
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Throw-away PostgreSQL server of this test process."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data", durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTemporal]:
+    """Throw-away Temporal development server of this test process."""
+    with EmbeddedTemporal(tmp_path_factory.mktemp("temporal"), ports=TemporalPorts(grpc=0, ui=0)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """Name of a database at the newest revision, from which others are copied."""
+    with postgres.connect() as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    upgrade(postgres.url(TEMPLATE))
+    return TEMPLATE
+
+
+def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = next(_names)
+    new = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with postgres.connect() as connection:
+        connection.execute(new.format(sql.Identifier(name), sql.Identifier(template)))
+    yield postgres.url(name)
+    with postgres.connect() as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Address of a new, empty database."""
+    yield from _database(postgres, "template1")
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """Address of a new database at the newest revision; connects as its owner."""
+    yield from _database(postgres, migrated_template)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember the outcome for ``pytest_unconfigure``."""
+    session.config.stash[_outcome] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave without the interpreter's own clean-up once temporalio was loaded.
+
+    Its native threads sometimes crash there (exit 134 or 139, sdk-python #300); by now everything is
+    written and every server stopped.
+    """
+    outcome = config.stash.get(_outcome, None)
+    if outcome is None or "temporalio" not in sys.modules or hasattr(config, "workerinput"):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(outcome)
+
+
+_outcome = pytest.StashKey[int]()
