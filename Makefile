@@ -1,0 +1,51 @@
+# `make run` starts everything; `make test` checks everything that a change can break.
+# Extra arguments: make run ARGS="--port 9000", make test ARGS="-k capa -x".
+.DEFAULT_GOAL := help
+.PHONY: help install web run test test-fast lint format types contracts migrations lock clean
+
+BIN := .venv/bin
+ARGS ?=
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+install:  ## Make .venv with the pinned packages (milliseconds when nothing changed)
+	@scripts/bootstrap
+
+web: install  ## Build the web app (only what changed)
+	@if [ -f scripts/build_web.py ]; then $(BIN)/python scripts/build_web.py; fi
+
+run: install web  ## Start Gatework with its own PostgreSQL and Temporal
+	@exec $(BIN)/gatework dev $(ARGS)
+
+test: install web  ## Run all tests; browser tests need Chromium, which is installed where possible
+	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
+
+test-fast: install  ## Run the tests that need no browser
+	@$(BIN)/pytest -m "not browser" $(ARGS)
+
+lint: install  ## Check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: install  ## Mend style
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+types: install  ## Check types
+	@$(BIN)/mypy
+
+contracts: install  ## Check which part may import which
+	@$(BIN)/lint-imports --no-logo --no-cache
+
+migrations: install  ## Check that migrations and tables agree
+	@$(BIN)/gatework migrate --check
+
+lock: install  ## Pin the newest allowed packages anew
+	@$(BIN)/uv lock --upgrade --quiet
+	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-project --no-header \
+		--format requirements-txt --output-file requirements.lock
+	@scripts/bootstrap
+
+clean:  ## Remove what was built; your data in .gatework stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache uv.lock
+	rm -rf build dist web/dist web/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
