@@ -1,0 +1,56 @@
+"""Step keys and names for what a log calls its activities: unique, short, and never a word of the engine."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from workers.importlog.executions import StepName
+
+START, END = "log-start", "log-end"
+"""Keys of the two steps that no log has."""
+
+_ENGINE_WORDS = frozenset({"pass", "approved", "yes", "fail", "rejected", "no"})
+"""Decision results with a meaning of their own; a step key is used as a decision result, so it must be none."""
+
+_LONGEST_KEY = 100
+_LONGEST_NAME = 200
+
+
+def step_keys(steps: Iterable[StepName]) -> dict[StepName, str]:
+    """A unique key for each step, in the order given: a slug of its name, counted on where slugs meet."""
+    taken = {START, END, *_ENGINE_WORDS}
+    keys: dict[StepName, str] = {}
+    for step in steps:
+        keys[step] = _unique(slug(label(step)), taken, "-{}", _LONGEST_KEY)
+        taken.add(keys[step])
+    return keys
+
+
+def step_names(steps: Iterable[StepName]) -> dict[StepName, str]:
+    """A unique name for each step: as the log has it, cut where it is too long."""
+    taken: set[str] = set()
+    names: dict[StepName, str] = {}
+    for step in steps:
+        names[step] = _unique(label(step).strip()[:_LONGEST_NAME], taken, " ({})", _LONGEST_NAME)
+        taken.add(names[step])
+    return names
+
+
+def label(step: StepName) -> str:
+    """`Activity`, or `Activity/Transition` where transitions are states."""
+    return "/".join(part for part in step if part)
+
+
+def slug(text: str) -> str:
+    """Lower-case ASCII letters and digits joined by hyphens; `step` where none is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:_LONGEST_KEY].strip("-") or "step"
+
+
+def _unique(base: str, taken: set[str], ending: str, longest: int) -> str:
+    found, number = base, 1
+    while found in taken:
+        number += 1
+        suffix = ending.format(number)
+        found = base[: longest - len(suffix)] + suffix
+    return found
