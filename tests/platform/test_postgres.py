@@ -1,6 +1,7 @@
 """The embedded PostgreSQL server, through the accidents that befall it."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -133,26 +134,34 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         server.start()
 
 
-class TestAsRoot:
-    """PostgreSQL refuses uid 0; these need no root, since they only ask for the command prefix."""
+class TestWithoutAnOrdinaryUser:
+    """These need not be root, since they only ask for the command prefix."""
 
     @pytest.fixture(autouse=True)
-    def _as_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    def _nobody_ordinary(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unprivileged, "is_ordinary", lambda: False)
 
     def test_a_user_namespace_is_preferred(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unprivileged, "namespaces_work", lambda: True)
-        assert unprivileged.wrapper_for([tmp_path], tmp_path) == unprivileged.NAMESPACE
+        monkeypatch.setattr(unprivileged, "namespace", lambda: ("unshare", "--user"))
+        assert unprivileged.wrapper_for([tmp_path], tmp_path) == ("unshare", "--user")
+
+    @pytest.mark.skipif(unprivileged.namespace() is None, reason="no user namespaces here")
+    def test_in_the_namespace_we_are_a_user_with_a_name(self) -> None:
+        prefix = unprivileged.namespace()
+        assert prefix is not None
+        asked = subprocess.run([*prefix, "id", "-u"], capture_output=True, check=True, text=True)
+        assert int(asked.stdout) != 0
+        assert pwd.getpwuid(int(asked.stdout)).pw_name
 
     def test_without_a_way_the_error_names_the_other_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unprivileged, "namespaces_work", lambda: False)
+        monkeypatch.setattr(unprivileged, "namespace", lambda: None)
         monkeypatch.setattr(shutil, "which", lambda _: None)
         with pytest.raises(EmbeddedServerError, match="DATABASE_URL"):
             unprivileged.wrapper_for([tmp_path], tmp_path)
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root may become nobody")
     def test_a_folder_closed_to_nobody_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unprivileged, "namespaces_work", lambda: False)
+        monkeypatch.setattr(unprivileged, "namespace", lambda: None)
         closed = tmp_path / "closed"
         (closed / "data").mkdir(parents=True)
         closed.chmod(0o700)
