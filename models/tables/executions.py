@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
@@ -29,7 +29,8 @@ IS_OPEN = sql("exited_at IS NULL")
 class StepExecution(TenantRow, table=True):
     """One subject at one step on one visit; evidence belongs to exactly one of these.
 
-    `ready_at` is when it began to wait for its batch; `evidence_rev` counts every change of its evidence.
+    `ready_at` is when it began to wait for its batch, `ready_rev` the `evidence_rev` it had then; `evidence_rev` counts
+    every change of its evidence.
     """
 
     __tablename__ = "step_execution"
@@ -97,6 +98,7 @@ class StepExecution(TenantRow, table=True):
     overdue: bool = flag()
     escalation_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     evidence_rev: int = counter()
+    ready_rev: int | None = Field(default=None, sa_type=BigInteger)
     chain_n: int = counter()
     chain_hash: bytes = chain_head()
 
