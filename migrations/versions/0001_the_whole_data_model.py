@@ -896,6 +896,7 @@ def upgrade() -> None:
         sa.Column("overdue", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("escalation_level", sa.Integer(), server_default="0", nullable=False),
         sa.Column("evidence_rev", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("ready_rev", sa.BigInteger(), nullable=True),
         sa.Column("chain_n", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("chain_hash", sa.LargeBinary(), server_default=sa.text("'\\x'::bytea"), nullable=False),
         sa.CheckConstraint(
