@@ -36,11 +36,12 @@ def discover(cases: Iterable[Sequence[Execution]]) -> Discovery:
     for walk in walks:
         for before, after in pairwise(chain([START], (keys[one] for one in walk), [END])):
             follows[before][after] += 1
-    names = {START: "Start", **{keys[one]: name for one, name in step_names(seen).items()}}
+    names = step_names(keys)
+    order = [START, *keys.values()]
     decisions = frozenset(key for key, after in follows.items() if len(after) > 1)
-    steps = [(decision if key in decisions else step)(key, name) for key, name in names.items()]
-    edges = [one for key in names for one in _ways(key, follows[key])]
-    graph = process_graph([*steps, terminal(END, "End", "completed")], edges)
+    steps = [(decision if key in decisions else step)(key, names[key]) for key in order]
+    edges = [one for key in order for one in _ways(key, follows[key])]
+    graph = process_graph([*steps, terminal(END, names[END], "completed")], edges)
     return Discovery(graph, keys, decisions)
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from workers.importlog.executions import StepName
 
@@ -26,13 +26,14 @@ def step_keys(steps: Iterable[StepName]) -> dict[StepName, str]:
     return keys
 
 
-def step_names(steps: Iterable[StepName]) -> dict[StepName, str]:
-    """A unique name for each step: as the log has it, cut where it is too long."""
+def step_names(keys: Mapping[StepName, str]) -> dict[str, str]:
+    """A unique name for each step by its key: as the log has it, cut where it is too long; start and end among them."""
     taken: set[str] = set()
-    names: dict[StepName, str] = {}
-    for step in steps:
-        names[step] = _unique(label(step).strip()[:_LONGEST_NAME], taken, " ({})", _LONGEST_NAME)
-        taken.add(names[step])
+    names: dict[str, str] = {}
+    wanted = [(key, label(step).strip()[:_LONGEST_NAME]) for step, key in keys.items()]
+    for key, name in [*wanted, (START, "Start"), (END, "End")]:  # the log's own names come first
+        names[key] = _unique(name, taken, " ({})", _LONGEST_NAME)
+        taken.add(names[key])
     return names
 
 
