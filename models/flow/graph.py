@@ -91,6 +91,10 @@ class Step:
     expected_duration: timedelta | None = None
     max_duration: timedelta | None = None
     escalate_on_overdue: bool = False
+    ordered: bool = False
+    """Its requirements are given in their order (DESIGN §3.1)."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that the core does not read: assignment rule, escalation policy, …"""
     requirements: tuple[Requirement, ...] = ()
 
     @property
@@ -151,59 +155,69 @@ class Graph:
 def parse_graph(data: Mapping[str, Any]) -> Graph:
     """Build the graph from its JSON: `{"steps": [...], "edges": [...]}` with the seed's field names.
 
+    An absent or null field has its default. A step of type `terminal` or `decision` has that flag unless it says
+    otherwise, and a requirement without a key is called by its place.
+
     Raises:
         KeyError, TypeError, ValueError: where the JSON was not validated before.
     """
     numbered = [_step(raw, number) for number, raw in enumerate(data["steps"], start=1)]
     steps = {s.key: s for s in sorted(numbered, key=lambda s: s.order)}
     edges: dict[str, list[Edge]] = {}
-    for raw in data.get("edges", ()):
-        edge = Edge(
-            **{
-                name: raw[name]
-                for name in ("from_step", "to_step", "edge_type", "condition")
-                if raw.get(name) is not None
-            }
-        )
+    for raw in data.get("edges") or ():
+        edge = parse_edge(raw)
         edges.setdefault(edge.from_step, []).append(edge)
     return Graph(steps, {key: tuple(found) for key, found in edges.items()})
 
 
-_FLAGS = (
+def parse_edge(raw: Mapping[str, Any]) -> Edge:
+    """One edge from its JSON."""
+    return Edge(**_given(raw, "from_step", "to_step", "edge_type", "condition"))
+
+
+def requirement_key(raw: Mapping[str, Any], number: int) -> str:
+    """The key of a step's `number`-th requirement; without one of its own it is called by that place."""
+    key: str | None = raw.get("key")
+    return f"r{number}" if key is None else key
+
+
+_PLAIN = (
     "description", "step_type", "is_decision_point", "decision_type", "is_terminal", "terminal_status",
     "requires_explicit_start", "requires_operator_completion", "requires_batch_completion", "requires_qa_signoff",
-    "max_visits", "escalate_on_overdue",
+    "max_visits", "escalate_on_overdue", "ordered", "config",
 )  # fmt: skip
 
 
+def _given(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: raw[name] for name in names if raw.get(name) is not None}
+
+
 def _step(raw: Mapping[str, Any], number: int) -> Step:
-    given = {name: raw[name] for name in _FLAGS if raw.get(name) is not None}
-    order = raw.get("order")
+    implied = {
+        StepType.TERMINAL.value: {"is_terminal": True},
+        StepType.DECISION.value: {"is_decision_point": True},
+    }.get(raw.get("step_type") or "", {})
     return Step(
         key=raw["key"],
         name=raw["name"],
-        order=number if order is None else order,
+        order=number if raw.get("order") is None else raw["order"],
         expected_duration=_optional_duration(raw.get("expected_duration")),
         max_duration=_optional_duration(raw.get("max_duration")),
         requirements=_requirements(raw.get("requirements") or ()),
-        **given,
+        **{**implied, **_given(raw, *_PLAIN)},
     )
 
 
 def _optional_duration(text: str | None) -> timedelta | None:
-    return None if text in (None, "") else parse_duration(text)
+    return parse_duration(text) if text else None
 
 
 def _requirements(rows: Sequence[Mapping[str, Any]]) -> tuple[Requirement, ...]:
     built = [
         Requirement(
-            key=raw["key"],
-            requirement_type=raw["requirement_type"],
-            name=raw["name"],
-            description=raw.get("description") or "",
-            is_mandatory=raw.get("is_mandatory", True),
+            key=requirement_key(raw, number),
             order=number if raw.get("order") is None else raw["order"],
-            config=raw.get("config") or {},
+            **_given(raw, "requirement_type", "name", "description", "is_mandatory", "config"),
         )
         for number, raw in enumerate(rows, start=1)
     ]

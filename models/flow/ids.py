@@ -1,4 +1,4 @@
-"""Deterministic ids of what a process version consists of, so that a version's rows and its JSON name the same things."""
+"""Deterministic ids of what a process version consists of: its rows and its JSON name the same things."""
 
 from uuid import UUID, uuid5
 

@@ -1,0 +1,187 @@
+"""Does every step lead somewhere, and does every result have exactly one way on? Looks at the graph as a whole.
+
+Expects a graph whose parts are sound (`shape.py`). Rules: DESIGN §3.2, §3.3 and §3.5.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from models.flow.graph import Edge, EdgeType, Graph, Step, StepType, parse_edge
+from models.flow.problems import Problem, problem
+from models.flow.routing import NEGATIVE, POSITIVE, allowed_results, normalise
+
+Drawn = tuple[tuple[str, Edge], ...]
+"""Edges with their paths."""
+
+
+def drawn(raw: Mapping[str, Any]) -> Drawn:
+    """The edges of the raw graph, each with its path."""
+    return tuple((f"edges[{number}]", parse_edge(edge)) for number, edge in enumerate(raw.get("edges") or ()))
+
+
+def unknown_ends(keys: Iterable[str], edges: Drawn) -> Iterator[Problem]:
+    """Edges from or to a step that is not there."""
+    known = frozenset(keys)
+    for path, edge in edges:
+        for name, value in (("from_step", edge.from_step), ("to_step", edge.to_step)):
+            if value not in known:
+                yield problem("unknown_step", f"{path}.{name}", value=value)
+
+
+def all_ways(graph: Graph, paths: Mapping[str, str], edges: Drawn) -> Iterator[Problem]:
+    """All that concerns edges and reachability.
+
+    Args:
+        graph: n steps whose edges lead to known steps.
+        paths: step key → its path in the raw JSON.
+        edges: the same edges with their paths.
+    """
+    starts = [s for s in graph.steps.values() if s.step_type == StepType.START]
+    for step in starts[1:]:
+        yield problem("several_starts", f"{paths[step.key]}.step_type", step=step.name)
+    yield from _twice(edges)
+    by_step: dict[str, list[tuple[str, Edge]]] = {}
+    for path, edge in edges:
+        by_step.setdefault(edge.from_step, []).append((path, edge))
+    for step in graph.steps.values():
+        leaving = tuple(by_step.get(step.key, ()))
+        yield from _escalations(step, leaving)
+        if step.is_terminal:
+            yield from _terminal(step, paths[step.key], leaving)
+        elif step.is_decision_point:
+            yield from _decision(graph, step, paths[step.key], leaving)
+        else:
+            yield from _plain(step, paths[step.key], leaving)
+    yield from _reachability(graph, paths)
+
+
+def _twice(edges: Drawn) -> Iterator[Problem]:
+    seen: set[Edge] = set()
+    for path, edge in edges:
+        if edge in seen:
+            yield problem("duplicate_edge", path)
+        seen.add(edge)
+
+
+def _of(leaving: Drawn, edge_type: str) -> Drawn:
+    return tuple((path, edge) for path, edge in leaving if edge.edge_type == edge_type)
+
+
+def _escalations(step: Step, leaving: Drawn) -> Iterator[Problem]:
+    found = _of(leaving, EdgeType.ESCALATION)
+    if step.is_terminal or not found:
+        return
+    if len(found) > 1:
+        yield problem("several_escalations", found[1][0], step=step.name, count=len(found))
+    if step.max_visits is None:
+        yield problem("escalation_without_limit", found[0][0], step=step.name)
+    for path, edge in found:
+        if edge.to_step == step.key:
+            yield problem("escalation_to_itself", path, step=step.name)
+        if edge.condition:
+            yield problem("condition_without_decision", path, step=step.name, condition=edge.condition)
+
+
+def _terminal(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
+    if step.is_decision_point:
+        yield problem("terminal_decision", f"{path}.is_decision_point", step=step.name)
+    for place, _ in leaving:
+        yield problem("edge_from_terminal", place, step=step.name)
+
+
+def _plain(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
+    defaults = _of(leaving, EdgeType.DEFAULT)
+    if len(defaults) > 1:
+        yield problem("several_defaults", path, step=step.name, count=len(defaults))
+    for place, edge in defaults:
+        if edge.condition:
+            yield problem("condition_without_decision", place, step=step.name, condition=edge.condition)
+    for place, _ in _of(leaving, EdgeType.ALTERNATE):
+        yield problem("alternate_without_decision", place, step=step.name)
+
+
+def _decision(graph: Graph, step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
+    if not step.requires_operator_completion:
+        yield problem("decision_needs_operator", f"{path}.requires_operator_completion", step=step.name)
+    results = allowed_results(graph, step)
+    if not results:
+        yield problem("decision_without_edges", path, step=step.name)
+    elif len({_meaning(word) for word in results}) == 1:
+        yield problem("decision_result_without_edge", path, step=step.name, allowed=results[0])
+    yield from _conditions(step, leaving)
+    for edge_type, words in ((EdgeType.DEFAULT, POSITIVE), (EdgeType.ALTERNATE, NEGATIVE)):
+        plain = [
+            (place, edge)
+            for place, edge in _of(leaving, edge_type)
+            if not normalise(edge.condition) or normalise(edge.condition) in words
+        ]
+        for place, edge in plain[1:]:
+            word = edge.condition or ("pass" if edge_type == EdgeType.DEFAULT else "fail")
+            yield problem("ambiguous_edge", place, step=step.name, edge_type=edge_type.value, word=word)
+
+
+def _meaning(word: str) -> str:
+    folded = normalise(word)
+    return "pass" if folded in POSITIVE else "fail" if folded in NEGATIVE else folded
+
+
+def _conditions(step: Step, leaving: Drawn) -> Iterator[Problem]:
+    """Words on edges: each its own, and none that means the other edge."""
+    seen: set[str] = set()
+    for place, edge in leaving:
+        word = normalise(edge.condition)
+        if not word or edge.edge_type == EdgeType.ESCALATION:
+            continue
+        if word in seen:
+            yield problem("duplicate_condition", place, step=step.name, condition=edge.condition)
+        seen.add(word)
+        for words, meant in ((POSITIVE, EdgeType.DEFAULT), (NEGATIVE, EdgeType.ALTERNATE)):
+            if word in words and edge.edge_type != meant:
+                yield problem(
+                    "reserved_condition", place, condition=edge.condition, meant=meant.value, edge_type=edge.edge_type
+                )
+
+
+def _reachability(graph: Graph, paths: Mapping[str, str]) -> Iterator[Problem]:
+    onward = {key: _onward(graph, step) for key, step in graph.steps.items()}
+    backward: dict[str, list[str]] = {}
+    for key, targets in onward.items():
+        for target in targets:
+            backward.setdefault(target, []).append(key)
+    reached = _closure([graph.first.key], onward)
+    ends = [key for key, step in graph.steps.items() if _is_end(graph, step)]
+    leading = _closure(ends, backward)
+    for key, step in graph.steps.items():
+        if key not in reached:
+            yield problem("unreachable_step", paths[key], step=step.name)
+        elif key not in leading:
+            yield problem("no_way_to_end", paths[key], step=step.name)
+
+
+def _onward(graph: Graph, step: Step) -> list[str]:
+    if step.is_terminal:
+        return []
+    targets = [edge.to_step for edge in graph.edges.get(step.key, ())]
+    after = graph.following(step.key)
+    if _goes_by_order(graph, step) and after is not None:
+        targets.append(after.key)
+    return targets
+
+
+def _goes_by_order(graph: Graph, step: Step) -> bool:
+    return not step.is_decision_point and not graph.leaving(step.key, EdgeType.DEFAULT)
+
+
+def _is_end(graph: Graph, step: Step) -> bool:
+    return step.is_terminal or (_goes_by_order(graph, step) and graph.following(step.key) is None)
+
+
+def _closure(start: Iterable[str], onward: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    reached: set[str] = set()
+    frontier = list(start)
+    while frontier:
+        key = frontier.pop()
+        if key not in reached:
+            reached.add(key)
+            frontier.extend(onward.get(key, ()))
+    return frozenset(reached)
