@@ -36,7 +36,7 @@ def content_hash(value: Any) -> str:
     return sha256(canonical(value)).hexdigest()
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one way out per kind of value
+def _plain(value: Any) -> Any:
     kind = type(value)
     if value is None or kind is str or kind is int or kind is bool:
         return value

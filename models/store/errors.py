@@ -107,13 +107,13 @@ class SubjectTypeTakenError(StoreError):
 
 
 class SchemaInvalidError(StoreError):
-    """The JSON Schema is not valid: {detail}"""
+    """The JSON Schema is not valid: {detail}."""
 
     code = "schema_invalid"
 
 
 class PatternInvalidError(StoreError):
-    """The identifier pattern is no regular expression: {detail}"""
+    """The identifier pattern is no regular expression: {detail}."""
 
     code = "pattern_invalid"
 
@@ -131,7 +131,7 @@ class SubjectIdentifierTakenError(StoreError):
 
 
 class SubjectIdentifierInvalidError(StoreError):
-    """'{identifier}' does not fit the identifiers of {subject_type}: {pattern}"""
+    """'{identifier}' is no identifier of a {subject_type}; it has to match {pattern} ."""
 
     code = "subject_identifier_invalid"
 

@@ -1,0 +1,124 @@
+"""The audit trail: who did what, when, from what to what, why. Written in the transaction of what it tells of.
+
+There is no way to change something and not to write here: whoever writes rows writes their audit entries with them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.enums import Chain
+from models.store.bulk import insert_rows
+from models.store.canonical import digest_of
+from models.store.chain import Head, lock_chain, seal
+from models.store.chained import row_digest
+from models.tables import AuditEntry
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts: a user, or the engine (`user_id` None); `source` is the device, client or gauge (21 CFR 11.10(h))."""
+
+    tenant_id: UUID
+    user_id: UUID | None
+    name: str
+    on_behalf_of: str = ""
+    source: str = ""
+
+
+def engine_actor(tenant_id: UUID, name: str = "system") -> Actor:
+    """The engine itself, where no person acts; `ops:temporal` for what was done in Temporal's own Web UI."""
+    return Actor(tenant_id=tenant_id, user_id=None, name=name, source="engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditDraft:
+    """One entry to be. `old` and `new` hold only what changed, JSON-ready; never a password or a token."""
+
+    action: str
+    object_type: str
+    object_id: str | UUID = ""
+    old: Json | None = None
+    new: Json | None = None
+    reason: str = ""
+    instance_id: UUID | None = None
+    execution_id: UUID | None = None
+    actor: Actor | None = None
+    """Where one transaction carries out what several people asked for; else the actor of the call."""
+
+
+async def write_audit(
+    session: AsyncSession,
+    actor: Actor,
+    drafts: Sequence[AuditDraft],
+    *,
+    head: Head,
+    covering: Sequence[bytes] = (),
+    at: datetime | None = None,
+) -> Head:
+    """Write the entries in one statement and seal them, with what else this transaction added, by one link.
+
+    Args:
+        session: The transaction that locked `head`.
+        actor: Who acted, unless a draft says otherwise.
+        drafts: In the order in which things happened.
+        head: The chain to seal with, from `lock_chain`.
+        covering: Digests of other rows added with `chain_n = head.n + 1` (journal, evidence).
+        at: Server time in UTC; now unless given.
+
+    Returns:
+        The new head.
+    """
+    moment = at or datetime.now(UTC)
+    contents: dict[tuple[int, int], bytes] = {}
+    rows = [_row(draft, draft.actor or actor, head, moment, contents) for draft in drafts]
+    await insert_rows(session, AuditEntry, rows)
+    return await seal(session, head, [*covering, *(row["digest"] for row in rows)], at=moment)
+
+
+async def audit_tenant(session: AsyncSession, actor: Actor, *drafts: AuditDraft) -> Head:
+    """Write entries on the tenant's own chain: what belongs to no instance. Locks it, so do it last."""
+    head = await lock_chain(session, actor.tenant_id, Chain.TENANT, actor.tenant_id)
+    return await write_audit(session, actor, drafts, head=head)
+
+
+def content_digest(old: Json | None, new: Json | None) -> bytes:
+    """The digest that stands for `old` and `new`, so that they can be erased without breaking the chain."""
+    return digest_of([old, new])
+
+
+def _row(
+    draft: AuditDraft, actor: Actor, head: Head, at: datetime, contents: dict[tuple[int, int], bytes]
+) -> dict[str, Any]:
+    """The row of a draft. `contents` remembers digests: the entries of one cohort share their values."""
+    same = (id(draft.old), id(draft.new))
+    digested = contents.get(same)
+    if digested is None:
+        digested = contents[same] = content_digest(draft.old, draft.new)
+    row: dict[str, Any] = {
+        "tenant_id": head.tenant_id,
+        "id": uuid4(),
+        "at": at,
+        "actor_id": actor.user_id,
+        "actor_name": actor.name,
+        "on_behalf_of": actor.on_behalf_of,
+        "source": actor.source,
+        "action": draft.action,
+        "object_type": draft.object_type,
+        "object_id": str(draft.object_id),
+        "instance_id": draft.instance_id,
+        "execution_id": draft.execution_id,
+        "old": draft.old,
+        "new": draft.new,
+        "reason": draft.reason,
+        "chain": head.chain,
+        "chain_id": head.chain_id,
+        "content_digest": digested,
+    }
+    return {**row, "chain_n": head.n + 1, "digest": row_digest(AuditEntry, row)}

@@ -1,0 +1,107 @@
+"""Which rows a hash chain seals, and the digest of each. Writers and verification both go by this list.
+
+A column joins a digest at the end of its table's list and never leaves it, or old rows would not verify any more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from models.enums import Chain
+from models.store.bulk import insert_rows
+from models.store.canonical import digest_of
+from models.store.chain import Head
+from models.tables import (
+    ApprovalResponse,
+    AuditEntry,
+    EvidenceRecord,
+    Journal,
+    Measurement,
+    Signature,
+    SignatureVoid,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chained:
+    """An append-only table: the chain its rows belong to, the column that names it, the columns a digest covers."""
+
+    table: type[SQLModel]
+    chain: Chain | None
+    """None: the row says it itself (`chain`, `chain_id`)."""
+    chain_id: str
+    covered: tuple[str, ...]
+
+
+CHAINED: Final = (
+    Chained(
+        table=Journal, chain=Chain.INSTANCE, chain_id="instance_id",
+        covered=("tenant_id", "instance_id", "seq", "record_no", "kind", "at", "subjects", "data", "command_id"),
+    ),
+    Chained(
+        table=EvidenceRecord, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "requirement_id", "revision", "action", "data", "given_by",
+                 "given_at", "source", "reason"),
+    ),
+    Chained(
+        table=Measurement, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "requirement_id", "definition_id", "value", "unit", "gauge",
+                 "in_tolerance", "operator_id", "at", "source"),
+    ),
+    Chained(
+        table=Signature, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "requirement_id", "signer_id", "printed_name", "meaning",
+                 "content_hash", "signed_at", "source"),
+    ),
+    Chained(
+        table=SignatureVoid, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "signature_id", "at", "reason"),
+    ),
+    Chained(
+        table=ApprovalResponse, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "request_id", "round", "stage", "decision", "user_id",
+                 "delegated_from", "comment", "content_hash", "self_approval_reason", "at", "source"),
+    ),
+    Chained(
+        table=AuditEntry, chain=None, chain_id="chain_id",
+        covered=("tenant_id", "id", "at", "actor_id", "actor_name", "on_behalf_of", "source", "action", "object_type",
+                 "object_id", "instance_id", "execution_id", "reason", "chain", "chain_id", "content_digest"),
+    ),
+)  # fmt: skip
+
+_BY_TABLE: Final = {one.table: one for one in CHAINED}
+
+
+def row_digest(table: type[SQLModel], row: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the covered columns of a row.
+
+    Raises:
+        KeyError: for a covered column that the row does not give; defaults of the database would escape the digest.
+    """
+    return digest_of([table.__tablename__, *(row[name] for name in _BY_TABLE[table].covered)])
+
+
+async def add_chained(
+    session: AsyncSession, head: Head, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> list[bytes]:
+    """Insert rows into an append-only table, to be sealed by the link that follows `head`.
+
+    The caller then seals them in the same transaction: `write_audit(..., head=head, covering=digests)`, or
+    `seal(session, head, digests)` where nothing is to be audited.
+
+    Args:
+        session: Tenant-scoped.
+        head: From `lock_chain`.
+        table: One of `CHAINED`.
+        rows: All covered columns of each; `chain_n` and `digest` are added here.
+
+    Returns:
+        The digests, in the order of the rows.
+    """
+    digests = [row_digest(table, row) for row in rows]
+    sealed = [{**row, "chain_n": head.n + 1, "digest": digest} for row, digest in zip(rows, digests, strict=True)]
+    await insert_rows(session, table, sealed)
+    return digests
