@@ -4,16 +4,17 @@ A refusal is an event too. What `decide` cannot bear (a bug, an impossible graph
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.decide import Events, decide
+from models.flow.advance import Events
+from models.flow.decide import decide
 from models.flow.errors import FlowError
 from models.flow.evolve import apply
-from models.flow.facts import Facts
+from models.flow.facts import Facts, Visits
 from models.flow.graph import Graph
 from models.flow.state import Ref, State
 
@@ -51,13 +52,13 @@ def decide_all(graph: Graph, state: State, commands: Iterable[cmd.Command], fact
     Returns:
         Events of all commands, and one outcome for each (command, execution) that a person sent.
     """
-    working = state.copy()
+    working, known = state.copy(), _Known(facts)
     happened: list[Happened] = []
     outcomes: list[Outcome] = []
     for command in commands:
         ref = getattr(command, "ref", None)
         try:
-            events = decide(graph, working, command, facts, now)
+            events = decide(graph, working, command, known.facts, now)
             outcome = outcome_of(events, command)
         except FlowError as error:
             if command.command_id is None:
@@ -72,10 +73,34 @@ def decide_all(graph: Graph, state: State, commands: Iterable[cmd.Command], fact
             )
         for event in events:
             apply(working, event)
+            known.note(event)
             happened.append(Happened(event=event, command_id=command.command_id))
         if outcome is not None:
             outcomes.append(outcome)
     return Decision(tuple(happened), tuple(outcomes))
+
+
+class _Known:
+    """The facts, kept true while the commands of a batch change what they tell."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._visits = dict(facts.visits)
+        self._closed = dict(facts.closed)
+        self.facts = replace(facts, visits=self._visits, closed=self._closed)
+
+    def note(self, event: ev.Event) -> None:
+        """A visit more, or an execution that is closed from now on."""
+        match event:
+            case ev.ExecutionEntered(ref=ref):
+                before = self._visits.get((ref.subject, ref.step), Visits())
+                after = Visits(last=max(before.last, ref.visit), counted=before.counted + 1)
+                self._visits[ref.subject, ref.step] = after
+            case ev.ExecutionCompleted(ref=ref):
+                self._closed[ref] = "completed"
+            case ev.ExecutionCancelled(ref=ref):
+                self._closed[ref] = "cancelled"
+            case _:
+                pass
 
 
 _WORDS: dict[str, str] = {

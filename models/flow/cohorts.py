@@ -4,11 +4,14 @@
 across an event of the whole instance. `unpack(pack(x))` folds to the same state as `x`.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from models.flow import events as ev
 from models.flow.batch import Happened
+from models.flow.state import Ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,54 +24,55 @@ class Cohort:
 
 
 def pack(happened: Iterable[Happened]) -> tuple[Cohort, ...]:
-    """Group equal events layer by layer (the k-th event of each subject since the last barrier)."""
+    """Group equal events layer by layer: a layer holds the k-th event of each subject since the last barrier."""
     packed: list[Cohort] = []
-    layers: list[dict[tuple[ev.Event, str | None], list[int]]] = []
+    layers: list[_Layer] = []
     depth: dict[int, int] = {}
-
-    def flush() -> None:
-        for layer in layers:
-            packed.extend(
-                Cohort(event=event, subjects=tuple(found), command_id=command)
-                for (event, command), found in layer.items()
-            )
-        layers.clear()
-        depth.clear()
-
     for item in happened:
         ref = getattr(item.event, "ref", None)
-        if ref is None or not _groups(item.event):
-            flush()
-            packed.append(
-                Cohort(
-                    event=item.event,
-                    subjects=() if ref is None else (ref.subject,),
-                    command_id=item.command_id,
-                )
-            )
+        if ref is None:
+            packed += _flush(layers)
+            depth.clear()
+            packed.append(Cohort(event=item.event, command_id=item.command_id))
             continue
         level = depth.get(ref.subject, 0)
         depth[ref.subject] = level + 1
         if level == len(layers):
             layers.append({})
-        shape = replace(item.event, ref=ref._replace(subject=0))
-        layers[level].setdefault((shape, item.command_id), []).append(ref.subject)
-    flush()
+        _, subjects = layers[level].setdefault((_shape(item.event, ref), item.command_id), (item.event, []))
+        subjects.append(ref.subject)
+    packed += _flush(layers)
     return tuple(packed)
 
 
-def _groups(event: ev.Event) -> bool:
-    """Events with free-form or individual content stand alone (a mapping cannot be a key, an id is never shared)."""
-    return not isinstance(
-        event,
-        ev.CommandRefused
-        | ev.IncidentOpened
-        | ev.IncidentResolved
-        | ev.ChildRequested
-        | ev.ChildStarted
-        | ev.ChildEnded
-        | ev.InstanceAmended,
-    )
+_Layer = dict[tuple[Hashable, str | None], tuple[ev.Event, list[int]]]
+
+
+def _flush(layers: list[_Layer]) -> list[Cohort]:
+    cohorts = [
+        Cohort(event=_standing_for_all(event), subjects=tuple(subjects), command_id=command_id)
+        for layer in layers
+        for (_, command_id), (event, subjects) in layer.items()
+    ]
+    layers.clear()
+    return cohorts
+
+
+def _standing_for_all(event: Any) -> Any:
+    """The event as subject 0 would have it."""
+    return replace(event, ref=event.ref._replace(subject=0))
+
+
+def _shape(event: ev.Event, ref: Ref) -> Hashable:
+    """What equal events have in common. Those with an identity of their own have nothing."""
+    match event:
+        case ev.IncidentOpened() | ev.IncidentResolved() | ev.ChildRequested() | ev.ChildStarted() | ev.ChildEnded():
+            return object()
+        case ev.CommandRefused(at=at, code=code, params=params):
+            return (event.kind, ref[1:], at, code, json.dumps(params, sort_keys=True, default=str))
+        case _:
+            shape: Hashable = _standing_for_all(event)
+            return shape
 
 
 def unpack(cohorts: Iterable[Cohort]) -> Iterator[Happened]:

@@ -1,6 +1,7 @@
 """One hop: what a command does to an instance, as events, or a `FlowError` that changes nothing.
 
-The first thing looked at is the status × command table, then permissions and people, then the gates, then the way on.
+Looked at in this order: is the instance alive, may the person, does the status × command table allow it, are the
+gates met, and which way leads on.
 """
 
 from datetime import datetime
@@ -8,10 +9,11 @@ from typing import assert_never
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import give, refuse_with_incident, start_subjects
+from models.flow.advance import Events, give, start_subjects
 from models.flow.errors import FlowError
 from models.flow.facts import Facts
 from models.flow.graph import Graph
+from models.flow.incidents import refuse_with_incident
 from models.flow.instance import (
     amend,
     cancel,
@@ -21,16 +23,15 @@ from models.flow.instance import (
     hold,
     resume,
 )
+from models.flow.moment import Given, Moment
 from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
 from models.flow.state import State, Token
-from models.flow.status import INSTANCE_CLOSED, InstanceStatus
+from models.flow.status import INSTANCE_CLOSED, ExecutionStatus, InstanceStatus
 from models.flow.transitions import OK, REPEAT, Action, verdict
 
 MINIMUM_REASON = 10
 """Characters of a deviation's reason (DESIGN §3.7)."""
-
-Events = tuple[ev.Event, ...]
 
 
 def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: datetime) -> Events:
@@ -48,62 +49,67 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
     Raises:
         FlowError: a code of `errors.REFUSALS`; nothing changes.
     """
-    if state.status in INSTANCE_CLOSED:
+    moment = Moment(graph, state, facts, now)
+    if isinstance(command, cmd.Begin):
+        return start_subjects(moment, command.subjects) if state.status is InstanceStatus.PENDING else ()
+    if refusal := _not_alive(state):
         if command.command_id is None:
             return ()
-        raise FlowError("instance_closed", status=state.status.value)
+        raise refusal
     match command:
-        case cmd.Begin():
-            return (
-                start_subjects(graph, state, facts, command.subjects, now)
-                if state.status is InstanceStatus.PENDING
-                else ()
-            )
         case cmd.Claim() | cmd.Start() | cmd.Complete() | cmd.Release() | cmd.SignOff():
-            return _on_execution(graph, state, command, facts, now)
+            return _on_execution(moment, command)
         case cmd.Hold():
-            return hold(state, command, facts, now)
+            return hold(moment, command)
         case cmd.Resume():
-            return resume(state, command, facts, now)
+            return resume(moment, command)
         case cmd.Cancel():
-            return cancel(state, command, facts, now)
+            return cancel(moment, command)
         case cmd.Amend():
-            return amend(command, facts, now)
+            return amend(moment, command)
         case cmd.Recheck():
-            return recheck(graph, state, command, facts, now)
+            return recheck(moment, command)
         case cmd.CheckDeadlines():
-            return check_deadlines(graph, state, command, now)
+            return check_deadlines(moment, command)
         case cmd.NoteChildStarted():
-            return child_started(state, command, now)
+            return child_started(moment, command)
         case cmd.NoteChildEnded():
-            return child_ended(state, command, now)
+            return child_ended(moment, command)
         case _:
             assert_never(command)
+
+
+def _not_alive(state: State) -> FlowError | None:
+    if state.status in INSTANCE_CLOSED:
+        return FlowError("instance_closed", status=state.status.value)
+    if state.status is InstanceStatus.PENDING:
+        return FlowError("not_begun")
+    return None
 
 
 _ACTIONS: dict[str, Action] = {action.value: action for action in Action}
 _NEEDS = dict.fromkeys(Action, "execution.work") | {Action.SIGNOFF: "execution.signoff"}
 
 
-def _on_execution(graph: Graph, state: State, command: cmd.ExecutionCommand, facts: Facts, now: datetime) -> Events:
+def _on_execution(moment: Moment, command: cmd.ExecutionCommand) -> Events:
     action = _ACTIONS[command.kind]
-    token = state.tokens.get(command.ref)
+    token = moment.state.tokens.get(command.ref)
     if token is None:
-        raise _no_token(command, facts)
-    if not facts.may(command.actor, _NEEDS[action]):
+        raise _no_token(command, moment.facts)
+    if not moment.facts.may(command.actor, _NEEDS[action]):
         raise FlowError("forbidden", permission=_NEEDS[action])
-    answer = _verdict(state, token, command, action, facts)
+    answer = _verdict(moment, token, command, action)
     match command:
         case cmd.Claim():
-            return _claim(command, answer, now)
+            return _claim(command, answer, moment.now)
         case cmd.Start():
-            return _start(command, answer, now)
+            return _start(moment, command, answer)
         case cmd.Release():
-            return (ev.ExecutionReleased(ref=command.ref, at=now, by=command.actor, reason=command.reason),)
+            return (ev.ExecutionReleased(ref=command.ref, at=moment.now, by=command.actor, reason=command.reason),)
         case cmd.SignOff():
-            return sign_off(graph, state, command, facts, now)
+            return sign_off(moment, command)
         case cmd.Complete():
-            return _complete(graph, state, token, command, facts, now)
+            return _complete(moment, token, command)
         case _:
             assert_never(command)
 
@@ -113,13 +119,12 @@ def _no_token(command: cmd.ExecutionCommand, facts: Facts) -> FlowError:
     return FlowError("execution_not_found") if status is None else FlowError("execution_closed", status=status)
 
 
-def _verdict(state: State, token: Token, command: cmd.ExecutionCommand, action: Action, facts: Facts) -> str:
-    another = token.assignee is not None and token.assignee != command.actor
+def _verdict(moment: Moment, token: Token, command: cmd.ExecutionCommand, action: Action) -> str:
     answer = verdict(
         action,
         token.status,
-        another_holds_it=another,
-        on_hold=state.status is InstanceStatus.ON_HOLD,
+        another_holds_it=token.assignee is not None and token.assignee != command.actor,
+        on_hold=moment.state.status is InstanceStatus.ON_HOLD,
     )
     if answer not in (OK, REPEAT):
         assignee = token.assignee or ""
@@ -127,7 +132,7 @@ def _verdict(state: State, token: Token, command: cmd.ExecutionCommand, action: 
             answer,
             status=token.status.value,
             assignee=assignee,
-            assignee_name=facts.names.get(assignee, assignee),
+            assignee_name=moment.facts.names.get(assignee, assignee),
         )
     return answer
 
@@ -138,39 +143,25 @@ def _claim(command: cmd.Claim, answer: str, now: datetime) -> Events:
     return (ev.ExecutionClaimed(ref=command.ref, at=now, by=command.actor),)
 
 
-def _start(command: cmd.Start, answer: str, now: datetime) -> Events:
+def _start(moment: Moment, command: cmd.Start, answer: str) -> Events:
+    ref, now = command.ref, moment.now
     if answer == REPEAT:
-        return (ev.CommandRepeated(ref=command.ref, at=now, outcome="started"),)
-    return (ev.ExecutionStarted(ref=command.ref, at=now, by=command.actor),)
+        return (ev.CommandRepeated(ref=ref, at=now, outcome="started"),)
+    hop = moment.graph.steps[ref.step].moves_by_itself
+    return (ev.ExecutionStarted(ref=ref, at=now, by=command.actor, hop=hop),)
 
 
-def _complete(graph: Graph, state: State, token: Token, command: cmd.Complete, facts: Facts, now: datetime) -> Events:
-    step = graph.steps[command.ref.step]
-    _check_started(step.requires_explicit_start, token)
-    _check_gates(command, facts)
-    begun: Events = ()
-    if token.assignee is None or token.status != "in_progress":
-        begun = (ev.ExecutionStarted(ref=command.ref, at=now, by=command.actor),)
-    try:
-        done = give(
-            graph,
-            state,
-            facts,
-            now,
-            ref=command.ref,
-            by=command.actor,
-            result=command.decision_result,
-            notes=command.notes,
-            forced=command.force,
-        )
-    except FlowError as error:
-        return refuse_with_incident(state, command.ref, error, now)
-    return begun + done
-
-
-def _check_started(explicit: bool, token: Token) -> None:
-    if explicit and token.status != "in_progress":
+def _complete(moment: Moment, token: Token, command: cmd.Complete) -> Events:
+    started = token.status is ExecutionStatus.IN_PROGRESS
+    if moment.graph.steps[command.ref.step].requires_explicit_start and not started:
         raise FlowError("not_started", status=token.status.value)
+    _check_gates(command, moment.facts)
+    begun: Events = () if started else (ev.ExecutionStarted(ref=command.ref, at=moment.now, by=command.actor),)
+    given = Given(by=command.actor, result=command.decision_result, notes=command.notes, forced=command.force)
+    try:
+        return (*begun, *give(moment, command.ref, given))
+    except FlowError as error:
+        return refuse_with_incident(moment, command.ref, error)
 
 
 def _check_gates(command: cmd.Complete, facts: Facts) -> None:

@@ -19,6 +19,7 @@ REFUSALS: Mapping[str, str] = {
     "instance_closed": "The instance is {status}; it takes no more commands.",
     "internal_error": "The engine could not process this command; an incident was opened. Nothing else changed.",
     "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
+    "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
     "not_claimed": "Nobody holds this execution, so there is nothing to release.",
     "not_on_hold": "The instance is not on hold.",

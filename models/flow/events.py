@@ -111,6 +111,8 @@ class ExecutionStarted:
     ref: Ref
     at: datetime
     by: str
+    hop: bool = False
+    """The step may move by itself once it is started, so the engine looks at it next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,8 +63,10 @@ def _apply_to_token(state: State, event: ev.ExecutionEvent) -> None:
                 state.hops[ref] = None
         case ev.ExecutionClaimed(ref=ref, by=by):
             _change(state, ref, status=ExecutionStatus.CLAIMED, assignee=by)
-        case ev.ExecutionStarted(ref=ref, by=by):
+        case ev.ExecutionStarted(ref=ref, by=by, hop=hop):
             _change(state, ref, status=ExecutionStatus.IN_PROGRESS, assignee=by)
+            if hop and ref in state.tokens:
+                state.hops[ref] = None
         case ev.ExecutionReleased(ref=ref):
             _change(state, ref, status=ExecutionStatus.PENDING, assignee=None)
         case ev.ExecutionChecked(ref=ref):

@@ -6,93 +6,87 @@ from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events
 from models.flow.errors import FlowError
-from models.flow.facts import Facts
-from models.flow.graph import Graph
+from models.flow.incidents import resolve
+from models.flow.moment import Moment
 from models.flow.state import State
-from models.flow.status import WORKABLE, InstanceStatus
+from models.flow.status import OPEN, ExecutionStatus, InstanceStatus
+
+CHASED = OPEN - {ExecutionStatus.WAITING}
+"""Statuses in which time counts. Who waits for the rest of a batch is not late; who awaits a sign-off is."""
 
 
-def _authorise(actor: str, reason: str | None, facts: Facts) -> None:
-    if not facts.may(actor, "instance.control"):
+def _authorise(moment: Moment, actor: str, reason: str | None) -> None:
+    if not moment.facts.may(actor, "instance.control"):
         raise FlowError("forbidden", permission="instance.control")
     if reason is not None and not reason.strip():
         raise FlowError("reason_required", minimum=1)
 
 
-def hold(state: State, command: cmd.Hold, facts: Facts, now: datetime) -> Events:
+def hold(moment: Moment, command: cmd.Hold) -> Events:
     """Stop work (DESIGN §3.6).
 
     Raises:
         FlowError: forbidden, reason_required, already_on_hold.
     """
-    _authorise(command.actor, command.reason, facts)
-    if state.status is InstanceStatus.ON_HOLD:
+    _authorise(moment, command.actor, command.reason)
+    if moment.state.status is InstanceStatus.ON_HOLD:
         raise FlowError("already_on_hold")
-    return (ev.InstanceHeld(at=now, by=command.actor, reason=command.reason),)
+    return (ev.InstanceHeld(at=moment.now, by=command.actor, reason=command.reason),)
 
 
-def resume(state: State, command: cmd.Resume, facts: Facts, now: datetime) -> Events:
+def resume(moment: Moment, command: cmd.Resume) -> Events:
     """Go on; deadlines move by the time held, and whatever could move meanwhile is looked at again by the shell.
 
     Raises:
         FlowError: forbidden, reason_required, not_on_hold.
     """
-    _authorise(command.actor, command.reason, facts)
-    if state.status is not InstanceStatus.ON_HOLD or state.held_at is None:
+    _authorise(moment, command.actor, command.reason)
+    if moment.state.status is not InstanceStatus.ON_HOLD or moment.state.held_at is None:
         raise FlowError("not_on_hold")
-    return (ev.InstanceResumed(at=now, held_at=state.held_at, by=command.actor, reason=command.reason),)
+    return (ev.InstanceResumed(at=moment.now, held_at=moment.state.held_at, by=command.actor, reason=command.reason),)
 
 
-def cancel(state: State, command: cmd.Cancel, facts: Facts, now: datetime) -> Events:
+def cancel(moment: Moment, command: cmd.Cancel) -> Events:
     """Close every open execution and the instance; children are cancelled by the effects of this event.
 
     Raises:
         FlowError: forbidden, reason_required.
     """
-    _authorise(command.actor, command.reason, facts)
+    _authorise(moment, command.actor, command.reason)
+    refs = sorted(moment.state.tokens)
     closed: list[ev.Event] = []
-    for ref in sorted(state.tokens):
-        token = state.tokens[ref]
-        if token.incident is not None:
-            closed.append(
-                ev.IncidentResolved(
-                    ref=ref,
-                    at=now,
-                    incident_id=token.incident,
-                    by=command.actor,
-                    resolution="cancelled",
-                )
-            )
-        closed.append(ev.ExecutionCancelled(ref=ref, at=now))
-    subjects = {ref.subject: ref for ref in sorted(state.tokens, reverse=True)}
-    ended = [ev.SubjectFinished(ref=subjects[n], at=now, terminal_status="cancelled") for n in sorted(subjects)]
-    return (*closed, *ended, ev.InstanceCancelled(at=now, by=command.actor, reason=command.reason))
+    for ref in refs:
+        closed += resolve(moment, ref, command.actor, "cancelled")
+        closed.append(ev.ExecutionCancelled(ref=ref, at=moment.now))
+    last = {ref.subject: ref for ref in refs}.values()
+    ended = [ev.SubjectFinished(ref=ref, at=moment.now, terminal_status="cancelled") for ref in last]
+    return (*closed, *ended, ev.InstanceCancelled(at=moment.now, by=command.actor, reason=command.reason))
 
 
-def amend(command: cmd.Amend, facts: Facts, now: datetime) -> Events:
+def amend(moment: Moment, command: cmd.Amend) -> Events:
     """Change what the instance is called, whose it is, when it is due, and its context.
 
     Raises:
         FlowError: forbidden.
     """
-    _authorise(command.actor, None, facts)
-    return (ev.InstanceAmended(at=now, by=command.actor, changes=command.changes, reason=command.reason),)
+    _authorise(moment, command.actor, None)
+    return (ev.InstanceAmended(at=moment.now, by=command.actor, changes=command.changes, reason=command.reason),)
 
 
-def check_deadlines(graph: Graph, state: State, command: cmd.CheckDeadlines, now: datetime) -> Events:
+def check_deadlines(moment: Moment, command: cmd.CheckDeadlines) -> Events:
     """Mark executions whose due time or hard limit has passed; while on hold the clock stands still."""
-    if state.status is InstanceStatus.ON_HOLD:
+    if moment.state.status is InstanceStatus.ON_HOLD:
         return ()
     found: list[ev.Event] = []
-    for ref in sorted(state.tokens):
-        token = state.tokens[ref]
-        if token.status not in WORKABLE:
+    for ref in sorted(moment.state.tokens):
+        token = moment.state.tokens[ref]
+        if token.status not in CHASED:
             continue
         if token.due_at is not None and not token.overdue and token.due_at <= command.now:
-            escalate = graph.steps[ref.step].escalate_on_overdue
-            found.append(ev.ExecutionOverdue(ref=ref, at=now, due_at=token.due_at, escalate=escalate))
+            escalate = moment.graph.steps[ref.step].escalate_on_overdue
+            found.append(ev.ExecutionOverdue(ref=ref, at=moment.now, due_at=token.due_at, escalate=escalate))
         if token.limit_at is not None and token.limit_at <= command.now:
-            found.append(ev.LimitExceeded(ref=ref, at=now, limit_at=token.limit_at))
+            found.append(ev.LimitExceeded(ref=ref, at=moment.now, limit_at=token.limit_at))
     return tuple(found)
 
 
@@ -103,24 +97,24 @@ def next_deadline(state: State) -> datetime | None:
     moments = [
         moment
         for token in state.tokens.values()
-        if token.status in WORKABLE
+        if token.status in CHASED
         for moment in (None if token.overdue else token.due_at, token.limit_at)
         if moment is not None
     ]
     return min(moments, default=None)
 
 
-def child_started(state: State, command: cmd.NoteChildStarted, now: datetime) -> Events:
+def child_started(moment: Moment, command: cmd.NoteChildStarted) -> Events:
     """The child's workflow runs; a second notice changes nothing."""
-    child = state.children.get(command.child_id)
+    child = moment.state.children.get(command.child_id)
     if child is None or child.started:
         return ()
-    return (ev.ChildStarted(ref=child.ref, at=now, child_id=command.child_id),)
+    return (ev.ChildStarted(ref=child.ref, at=moment.now, child_id=command.child_id),)
 
 
-def child_ended(state: State, command: cmd.NoteChildEnded, now: datetime) -> Events:
+def child_ended(moment: Moment, command: cmd.NoteChildEnded) -> Events:
     """The child is over; the execution that asked for it is looked at again."""
-    child = state.children.get(command.child_id)
+    child = moment.state.children.get(command.child_id)
     if child is None:
         return ()
-    return (ev.ChildEnded(ref=child.ref, at=now, child_id=command.child_id, status=command.status),)
+    return (ev.ChildEnded(ref=child.ref, at=moment.now, child_id=command.child_id, status=command.status),)

@@ -3,7 +3,7 @@
 Rules: DESIGN §3.2 and §3.3.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.flow.errors import FlowError
@@ -100,15 +100,17 @@ def within_limits(graph: Graph, way: Way, visits: Callable[[str], Visits]) -> Wa
         FlowError: visit_limit_reached, where a full step has no escalation edge or the edges lead in a circle.
     """
     seen: set[str] = set()
-    while (
-        way.step is not None and way.step.max_visits is not None and visits(way.step.key).counted >= way.step.max_visits
-    ):
+    while way.step is not None and _is_full(way.step, visits):
         out = graph.leaving(way.step.key, EdgeType.ESCALATION)
         if not out or way.step.key in seen:
             raise FlowError("visit_limit_reached", step=way.step.name, max_visits=way.step.max_visits)
         seen.add(way.step.key)
         way = Way(graph.steps[out[0].to_step], EdgeType.ESCALATION, escalated=True)
     return way
+
+
+def _is_full(step: Step, visits: Callable[[str], Visits]) -> bool:
+    return step.max_visits is not None and visits(step.key).counted >= step.max_visits
 
 
 def possible_targets(graph: Graph, step: str) -> tuple[str, ...]:
@@ -130,8 +132,3 @@ def _next_keys(graph: Graph, step: str) -> list[str]:
     drawn = [e.to_step for e in graph.edges.get(step, ()) if e.edge_type != EdgeType.ESCALATION]
     after = graph.following(step)
     return drawn + ([after.key] if after else [])
-
-
-def visits_of(facts_visits: Mapping[tuple[int, str], Visits], subject: int) -> Callable[[str], Visits]:
-    """One subject's look-up over the sparse visits of the facts."""
-    return lambda step: facts_visits.get((subject, step), Visits())

@@ -50,7 +50,11 @@ class Child:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """Folded from the journal by `evolve`; `seq` is the number of the last event that went in."""
+    """Folded from the journal by `evolve`.
+
+    `seq` is the journal position of the fold. The journal counts records, not events, so the shell sets it to what
+    record returned; folding leaves it alone.
+    """
 
     instance_id: str
     status: InstanceStatus = InstanceStatus.PENDING
