@@ -1,0 +1,154 @@
+"""The ``gatework`` command. Each subcommand imports what it needs itself, so that all start quickly.
+
+A part with a command of its own adds one line to ``PARTS``.
+"""
+
+import os
+from importlib import import_module
+from importlib.metadata import version as installed_version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from models.settings import Settings
+from workers.lifecycle import leave
+
+PARTS: Final = {"workers.importlog.cli": "register"}
+"""Functions ``register(app: typer.Typer) -> None`` by module, called when the command line is read."""
+
+app = typer.Typer(
+    name="gatework",
+    help="Workflow engine for regulated manufacturers. Settings: GATEWORK_* variables or a file .env.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+@app.command()
+def dev(
+    port: Annotated[int | None, typer.Option(help="Port of the app; 8000 unless told.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for data and logs; .gatework unless told.")] = None,
+) -> None:
+    """Start everything here: PostgreSQL, Temporal, worker, API. Ctrl-C stops it."""
+    from workers import dev as everything  # noqa: PLC0415
+    from workers.data_lock import DataDirInUseError  # noqa: PLC0415
+    from workers.embedded.process import EmbeddedServerError  # noqa: PLC0415
+
+    chosen = {"GATEWORK_API_PORT": port, "GATEWORK_DATA_DIR": data_dir}
+    os.environ.update({name: str(value) for name, value in chosen.items() if value is not None})
+    fixed = "GATEWORK_API_PORT" in os.environ
+    try:
+        leave(everything.run(_settings(), port_is_fixed=fixed, console=console))
+    except (everything.StartError, DataDirInUseError, EmbeddedServerError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def api() -> None:
+    """Serve the HTTP API and the web app."""
+    from workers import logs, run_api  # noqa: PLC0415
+
+    settings = _settings()
+    logs.configure(settings)
+    run_api.run(settings)
+
+
+@app.command()
+def worker() -> None:
+    """Serve the Temporal task queues: the core's and that of GATEWORK_SITE."""
+    from workers import logs, run_worker  # noqa: PLC0415
+    from workers.loop import run  # noqa: PLC0415
+
+    settings = _settings()
+    logs.configure(settings)
+    run(run_worker.run(settings))
+
+
+@app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option(help="Change nothing: compare migrations and tables in a throw-away database.")
+    ] = False,
+) -> None:
+    """Bring the database of DATABASE_URL to the newest schema."""
+    from workers import migrate as migrations  # noqa: PLC0415
+
+    if check:
+        problem = migrations.check_in_throw_away_database()
+        if problem:
+            _fail(problem)
+        console.print("Migrations and tables agree.")
+        return
+    migrations.upgrade(_owner_url(_settings()))
+    console.print(f"The database is at {', '.join(migrations.heads())}.")
+
+
+@app.command()
+def prepare() -> None:
+    """Make an installation ready: schema, shipped templates, first administrator, search attributes.
+
+    Repeatable; run it before the processes of a new version start.
+    """
+    from workers import prepare as preparation  # noqa: PLC0415
+
+    settings = _settings()
+    _owner_url(settings)
+    first = preparation.prepare(settings, os.environ)
+    console.print("Database and Temporal are ready.")
+    if first:
+        console.print(f"First login: {first.username} / {first.password} (shown only now)", highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that Gatework can run here, and say how to mend what is missing."""
+    from workers import doctor as checks  # noqa: PLC0415
+
+    leave(checks.run(_settings(), console))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    console.print(installed_version("gatework"), highlight=False)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+        _fail("These settings are wrong:\n" + "\n".join(lines))
+
+
+def _owner_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        _fail("Set DATABASE_URL to your PostgreSQL. (`gatework dev` looks after its own by itself.)")
+    return settings.database_url.get_secret_value()
+
+
+def _fail(message: str) -> NoReturn:
+    errors.print(message, style="red", markup=False, highlight=False)
+    leave(1)
+
+
+def main() -> None:
+    """Entry point; ends through ``leave``."""
+    for module, function in PARTS.items():
+        if find_spec(module):
+            getattr(import_module(module), function)(app)
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+
+
+if __name__ == "__main__":
+    main()

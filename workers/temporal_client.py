@@ -1,0 +1,24 @@
+"""The connection to Temporal, as its own environment variables and TOML profiles describe it.
+
+``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*`` and the profiles of
+``TEMPORAL_CONFIG_FILE`` work as Temporal documents them.
+"""
+
+from collections.abc import Mapping
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+
+async def connect(variables: Mapping[str, str] | None = None) -> Client:
+    """Connect; values travel as the core's dataclasses through Pydantic.
+
+    Args:
+        variables: Instead of the process's environment.
+
+    Raises:
+        RuntimeError: Temporal does not answer.
+    """
+    config = ClientConfig.load_client_connect_config(override_env_vars=variables)
+    return await Client.connect(**config, data_converter=pydantic_data_converter)
