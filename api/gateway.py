@@ -1,0 +1,130 @@
+"""The only door to Temporal: start an instance's workflow, signal its commands, ask whether the server answers.
+
+Whatever passes through here may fail without loss: the outbox starts what was not started, the sweep signals
+accepted commands again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from workflows.contract import SIGNAL_COMMANDS, WORKFLOW, InstanceInput, static_summary
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStart:
+    """What Temporal is told about a new instance."""
+
+    tenant_id: UUID
+    tenant_key: str
+    instance_id: UUID
+    identifier: str
+    name: str
+    process_key: str
+    process_name: str
+    category: str
+    site: str
+
+
+class Gateway(Protocol):
+    """What the API wants from the engine."""
+
+    async def start(self, start: InstanceStart) -> bool:
+        """Start the workflow of a committed instance; True also where it runs already, False where it must wait."""
+
+    async def signal(self, instance_id: UUID, command_ids: Sequence[UUID]) -> bool:
+        """Tell the workflow of accepted commands; False where that failed (the sweep repeats it)."""
+
+    async def healthy(self) -> bool:
+        """Whether the server answers."""
+
+
+class TemporalGateway:
+    """The real one. Connects on first use, so that the API starts while Temporal is still on its way.
+
+    Args:
+        task_queue: The core queue.
+        timeout: Seconds after which a call counts as failed.
+    """
+
+    def __init__(self, *, task_queue: str, timeout: float = 5) -> None:
+        self._queue = task_queue
+        self._timeout = timeout
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+
+    async def start(self, start: InstanceStart) -> bool:
+        """See `Gateway.start`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._connect()
+                await client.start_workflow(
+                    WORKFLOW,
+                    InstanceInput(tenant_id=str(start.tenant_id), instance_id=str(start.instance_id)),
+                    id=str(start.instance_id),
+                    task_queue=self._queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=static_summary(start.identifier, start.process_name, start.name),
+                    search_attributes=_attributes(start),
+                )
+        except WorkflowAlreadyStartedError:
+            return True
+        except (RPCError, RuntimeError, OSError, TimeoutError) as error:
+            log.warning("instance %s not started yet: %s", start.instance_id, error)
+            return False
+        return True
+
+    async def signal(self, instance_id: UUID, command_ids: Sequence[UUID]) -> bool:
+        """See `Gateway.signal`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._connect()
+                handle = client.get_workflow_handle(str(instance_id))
+                await handle.signal(SIGNAL_COMMANDS, [str(one) for one in command_ids])
+        except (RPCError, RuntimeError, OSError, TimeoutError) as error:
+            log.warning("instance %s not signalled: %s", instance_id, error)
+            return False
+        return True
+
+    async def healthy(self) -> bool:
+        """See `Gateway.healthy`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._connect()
+                return await client.service_client.check_health()
+        except (RPCError, RuntimeError, OSError, TimeoutError):
+            return False
+
+    async def _connect(self) -> Client:
+        async with self._connecting:
+            if self._client is None:
+                config = ClientConfig.load_client_connect_config()
+                config.setdefault("target_host", "localhost:7233")
+                self._client = await Client.connect(**config, data_converter=pydantic_data_converter)
+            return self._client
+
+
+def _attributes(start: InstanceStart) -> TypedSearchAttributes:
+    words = {
+        "GateworkTenant": start.tenant_key,
+        "GateworkProcess": start.process_key,
+        "GateworkCategory": start.category,
+        "GateworkIdentifier": start.identifier,
+        "GateworkSite": start.site,
+        "GateworkStatus": "pending",
+    }
+    return TypedSearchAttributes(
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), word) for name, word in words.items()]
+    )

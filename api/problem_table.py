@@ -1,0 +1,121 @@
+"""The one table of problems: error code → HTTP status. `docs/errors.md` lists it; a test compares.
+
+Sentences of the core stand in `models.flow.errors.REFUSALS`, those of the store in its exceptions' docstrings
+(`models.store.errors.CODES`); only problems of HTTP itself have theirs here. Whoever adds a code adds its status here.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from models.flow.errors import REFUSALS
+from models.store.errors import CODES
+
+FLOW_STATUS: Final[Mapping[str, int]] = {
+    "already_claimed": 409,
+    "already_done": 409,
+    "already_on_hold": 409,
+    "decision_required": 422,
+    "decision_unknown": 422,
+    "execution_closed": 409,
+    "execution_not_found": 404,
+    "forbidden": 403,
+    "instance_closed": 409,
+    "internal_error": 500,
+    "no_route": 409,
+    "not_awaiting_signoff": 409,
+    "not_claimed": 409,
+    "not_on_hold": 409,
+    "not_started": 409,
+    "on_hold": 409,
+    "reason_required": 422,
+    "requirements_unmet": 409,
+    "self_signoff": 403,
+    "unknown_command": 422,
+    "visit_limit_reached": 409,
+}
+
+STORE_STATUS: Final[Mapping[str, int]] = {
+    # anything
+    "not_found": 404,
+    "revision_conflict": 409,
+    "reference_unknown": 422,
+    "config_invalid": 422,
+    "schema_invalid": 422,
+    "pattern_invalid": 422,
+    "idempotency_conflict": 422,
+    # identity
+    "invalid_credentials": 401,
+    "token_invalid": 401,
+    "account_locked": 423,
+    "username_taken": 409,
+    "username_invalid": 422,
+    "password_too_weak": 422,
+    "role_unknown": 422,
+    "role_not_allowed": 409,
+    "last_administrator": 409,
+    # subjects
+    "subject_type_taken": 409,
+    "subject_type_unknown": 422,
+    "subject_identifier_taken": 409,
+    "subject_identifier_invalid": 422,
+    "subject_attributes_invalid": 422,
+    # processes
+    "process_key_taken": 409,
+    "process_not_draft": 409,
+    "process_not_approved": 409,
+    "process_invalid": 422,
+    # instances and commands
+    "subjects_required": 422,
+    "subjects_too_many": 422,
+    "subjects_duplicate": 422,
+    "subject_type_mismatch": 422,
+    "owner_unknown": 422,
+    "capa_running": 409,
+    "executions_invalid": 422,
+}
+
+UNLISTED: Final = 409
+"""For a code of a plug-in's own."""
+
+HTTP: Final[Mapping[str, tuple[int, str]]] = {
+    "request_invalid": (422, "The request does not have the expected shape; see `errors` for each field."),
+    "json_invalid": (400, "The body is not valid JSON."),
+    "cursor_invalid": (422, "The cursor is not one of ours. Start again without it."),
+    "unauthenticated": (401, "Log in first: POST /api/auth/token/, then send the token as Bearer."),
+    "password_change_required": (403, "Change your password before anything else: POST /api/me/password/."),
+    "impersonation_forbidden": (403, "on_behalf_of is for the importer role in a tenant marked as sandbox."),
+    "method_not_allowed": (405, "This address does not take this method."),
+    "request_too_large": (413, "The body is too large."),
+    "unsupported_media_type": (415, "Send the body as application/json."),
+    "http_error": (400, "The request cannot be handled."),
+    "unavailable": (503, "A part of the system does not answer. Try again in a moment."),
+    "server_error": (500, "Something went wrong on our side; the request id leads to the log."),
+}
+"""Problems of HTTP itself, with their sentence."""
+
+
+def status_of(code: str) -> int:
+    """The HTTP status of a code."""
+    if code in HTTP:
+        return HTTP[code][0]
+    return FLOW_STATUS.get(code) or STORE_STATUS.get(code, UNLISTED)
+
+
+def sentence_of(code: str) -> str:
+    """The sentence of a code, parameters in braces; for the documentation."""
+    if code in HTTP:
+        return HTTP[code][1]
+    if code in REFUSALS:
+        return REFUSALS[code]
+    return str(CODES[code].__doc__).strip().splitlines()[0] if code in CODES else title_of(code)
+
+
+def title_of(code: str) -> str:
+    """`already_claimed` → `Already claimed`."""
+    return code.replace("_", " ").capitalize()
+
+
+def phrase_of(status: int) -> str:
+    """`409` → `Conflict`."""
+    return HTTPStatus(status).phrase

@@ -1,0 +1,1 @@
+"""One module per theme, each with a `router`; all of them are part of the application."""
