@@ -69,6 +69,14 @@ class InstanceInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRequest:
+    """What a run needs to begin; `with_state` where it carries none of its own."""
+
+    key: InstanceKey
+    with_state: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """An instance as PostgreSQL knows it.
 
@@ -170,7 +178,9 @@ class BatchFacts:
             names=self.names,
             unmet=dict(self.unmet),
             workers={ref: frozenset(users) for ref, users in self.workers},
-            visits={(subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits},
+            visits={
+                (subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits
+            },
             deadlines=self.deadlines,
             closed=dict(self.closed),
         )

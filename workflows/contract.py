@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from activities.contract import BareCommand
+from models.flow.state import Ref
+
 WORKFLOW = "ProcessInstance"
 CORE_QUEUE = "gatework-core"
 
@@ -34,6 +37,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The inbox on its way into the next run."""
+
+    commands: tuple[str, ...] = ()
+    evidence: tuple[Ref, ...] = ()
+    children: tuple[tuple[str, str], ...] = ()
+    bare: tuple[BareCommand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceInput:
     """Start of a run. The first one has no carried state: it loads what the journal knows.
 
@@ -45,18 +58,32 @@ class InstanceInput:
     tenant_id: str
     instance_id: str
     carried: Mapping[str, Any] | None = None
-    inbox: "Waiting | None" = None
+    inbox: Waiting | None = None
     limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """The inbox on its way into the next run."""
+class BareSignal:
+    """What a script or Temporal's Web UI sends to `claim`, `start`, `complete` and `release`.
 
-    commands: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-    children: tuple[tuple[str, str], ...] = ()
-    bare: tuple[Mapping[str, Any], ...] = ()
+    Attributes:
+        id: any text of the sender's choice that names this request once and for all.
+        execution_id: UUID of the execution.
+    """
+
+    id: str
+    execution_id: str
+    decision_result: str = ""
+    notes: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildNews:
+    """The end of a nested instance, as its parent hears of it."""
+
+    child_id: str
+    status: str
 
 
 def static_summary(identifier: str, process_name: str, name: str) -> str:

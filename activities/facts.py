@@ -1,0 +1,294 @@
+"""Facts: what the core needs to know of the outside to decide one batch, read in one transaction.
+
+First the batch is cut (which of the commands may go together), then everything is read in bulk: a handful of queries
+for one command as for a thousand executions. Only what deviates is returned: unmet requirements, earlier visits.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from models.requirements.registry import unmet_of, workers_of
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.contract import (
+    BATCH_EXECUTIONS,
+    INSTANCE_KINDS,
+    READ_FACTS,
+    BatchFacts,
+    CommandRow,
+    FactsRequest,
+)
+from activities.definitions import Definition, Definitions
+from activities.guard import retried_where_it_helps
+from models.db import tenant_session
+from models.flow.facts import Deadlines, Unmet
+from models.flow.graph import Graph
+from models.flow.routing import possible_targets
+from models.flow.state import Ref, execution_id
+from models.flow.status import OPEN, ExecutionStatus
+from models.permissions import permissions_of
+from models.tables import Command, StepExecution
+
+GATED = frozenset({"complete", "signoff"})
+"""Commands that look at evidence."""
+NOWHERE = Ref(-1, "")
+"""Stands for an execution that this instance does not have."""
+
+_PEOPLE = text(
+    """
+    SELECT u.id, u.username, u.is_active, array_remove(array_agg(r.role), NULL) AS roles
+    FROM user_account u LEFT JOIN user_role r ON (r.tenant_id, r.user_id) = (u.tenant_id, u.id)
+    WHERE u.tenant_id = :tenant AND u.id = ANY(:ids) GROUP BY u.id, u.username, u.is_active
+    """
+)
+_VISITS = text(
+    """
+    SELECT subject_no, step_key, max(visit_number) AS last, count(*) FILTER (WHERE status <> 'rolled_back') AS counted
+    FROM step_execution
+    WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND subject_no = ANY(:subjects) AND step_key = ANY(:steps)
+    GROUP BY subject_no, step_key
+    """
+)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The commands that go together, and the executions they concern."""
+
+    rows: list[CommandRow] = field(default_factory=list)
+    deferred: list[str] = field(default_factory=list)
+    executions: dict[Ref, StepExecution] = field(default_factory=dict)
+    gated: dict[Ref, StepExecution] = field(default_factory=dict)
+    signed: dict[Ref, StepExecution] = field(default_factory=dict)
+
+
+class FactsReader:
+    """Reads with the application role; knows no decision."""
+
+    def __init__(self, engine: AsyncEngine, definitions: Definitions) -> None:
+        """Take what the composition root wired."""
+        self._engine = engine
+        self._definitions = definitions
+
+    @activity.defn(name=READ_FACTS)
+    @retried_where_it_helps
+    async def read_facts(self, request: FactsRequest) -> BatchFacts:
+        """Commands that may be decided together and the facts for them; settled commands are dropped."""
+        tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
+        async with tenant_session(self._engine, tenant) as session:
+            definition = await self._definitions.of(await session.connection(), tenant, instance)
+            reading = _Reading(session, tenant, instance, definition)
+            batch = await reading.cut(request.command_ids)
+            await reading.add_rechecks(batch, request.rechecks)
+            await reading.add_siblings(batch)
+            return await reading.facts(batch, request)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One transaction's worth of reading."""
+
+    session: AsyncSession
+    tenant: UUID
+    instance: UUID
+    definition: Definition
+
+    @property
+    def graph(self) -> Graph:
+        return self.definition.graph
+
+    async def cut(self, command_ids: Sequence[str]) -> Batch:
+        """Take commands in order: one per subject, instance commands alone, at most `BATCH_EXECUTIONS` executions."""
+        batch = Batch()
+        stored, beyond = _fitting(await self._commands(command_ids))
+        by_id = await self._executions(execution for row in stored for execution in _execution_ids(row))
+        taken: set[int] = set()
+        for number, row in enumerate(stored):
+            if row.kind in INSTANCE_KINDS:
+                if not batch.rows and not batch.deferred:
+                    batch.rows.append(_row(row, ()))
+                    number += 1  # noqa: PLW2901 - what follows it waits
+                batch.deferred += [str(later.id) for later in stored[number:]]
+                break
+            found = [by_id.get(one) for one in _execution_ids(row)]
+            subjects = {execution.subject_no for execution in found if execution is not None}
+            if taken & subjects:
+                batch.deferred.append(str(row.id))
+            else:
+                self._take(batch, row, found)
+            taken |= subjects
+        batch.deferred += [str(later.id) for later in beyond]
+        return batch
+
+    def _take(self, batch: Batch, row: Command, found: Sequence[StepExecution | None]) -> None:
+        refs: list[Ref] = []
+        for execution in found:
+            if execution is None:
+                refs.append(NOWHERE)
+                continue
+            ref = ref_of(execution)
+            refs.append(ref)
+            batch.executions[ref] = execution
+            if row.kind in GATED:
+                batch.gated[ref] = execution
+            if row.kind == "signoff":
+                batch.signed[ref] = execution
+        batch.rows.append(_row(row, tuple(refs)))
+
+    async def add_rechecks(self, batch: Batch, rechecks: Sequence[Ref]) -> None:
+        """Executions that the engine looks at by itself."""
+        found = await self._executions(execution_id(self.instance, ref) for ref in rechecks)
+        for execution in found.values():
+            ref = ref_of(execution)
+            batch.executions[ref] = execution
+            batch.gated[ref] = execution
+
+    async def add_siblings(self, batch: Batch) -> None:
+        """Those that a batch release or a batch sign-off would carry along."""
+        steps = {ref.step for ref in batch.gated if self.graph.steps[ref.step].requires_batch_completion}
+        for step in sorted(steps):
+            together = (ExecutionStatus.WAITING, ExecutionStatus.AWAITING_SIGNOFF)
+            query = select(StepExecution).where(
+                StepExecution.tenant_id == self.tenant,
+                StepExecution.workflow_instance_id == self.instance,
+                StepExecution.step_key == step,
+                col(StepExecution.status).in_(together),
+                col(StepExecution.exited_at).is_(None),
+            )
+            siblings = (await self.session.exec(query)).all()
+            signed_here = any(ref.step == step for ref in batch.signed)
+            for execution in siblings:
+                ref = ref_of(execution)
+                batch.executions.setdefault(ref, execution)
+                if execution.status == ExecutionStatus.AWAITING_SIGNOFF and signed_here:
+                    batch.gated[ref] = execution
+                    batch.signed[ref] = execution
+                elif execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
+                    batch.gated[ref] = execution
+
+    async def facts(self, batch: Batch, request: FactsRequest) -> BatchFacts:
+        """Everything else, in bulk."""
+        permissions, names = await self._people(batch)
+        targets = sorted({key for ref in batch.executions for key in possible_targets(self.graph, ref.step)})
+        leaving = [ref.subject for ref in batch.executions] if batch.gated else []
+        return BatchFacts(
+            commands=tuple(batch.rows),
+            deferred=tuple(batch.deferred),
+            permissions=permissions,
+            names=names,
+            unmet=await self._unmet(batch),
+            workers=await self._workers(batch),
+            visits=await self._visits(leaving, targets),
+            deadlines=self._deadlines([*targets, *request.entering], request.now),
+            closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
+            revisions=tuple((ref, e.evidence_rev) for ref, e in batch.gated.items() if e.status in OPEN),
+        )
+
+    async def _commands(self, ids: Sequence[str]) -> list[Command]:
+        if not ids:
+            return []
+        wanted = [UUID(one) for one in ids]
+        query = select(Command).where(
+            Command.tenant_id == self.tenant,
+            Command.workflow_instance_id == self.instance,
+            col(Command.id).in_(wanted),
+            col(Command.outcome).is_(None),
+        )
+        found = {row.id: row for row in (await self.session.exec(query)).all()}
+        return [found[one] for one in wanted if one in found]
+
+    async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return {}
+        query = select(StepExecution).where(
+            StepExecution.tenant_id == self.tenant,
+            StepExecution.workflow_instance_id == self.instance,
+            col(StepExecution.id).in_(wanted),
+        )
+        return {row.id: row for row in (await self.session.exec(query)).all()}
+
+    async def _people(self, batch: Batch) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        actors = {UUID(row.actor) for row in batch.rows}
+        holders = {e.assigned_to for e in batch.executions.values() if e.assigned_to is not None}
+        if not actors | holders:
+            return {}, {}
+        connection = await self.session.connection()
+        found = await connection.execute(_PEOPLE, {"tenant": self.tenant, "ids": sorted(actors | holders)})
+        permissions: dict[str, tuple[str, ...]] = {}
+        names: dict[str, str] = {}
+        for person in found.mappings():
+            names[str(person["id"])] = person["username"]
+            if person["id"] in actors:
+                held = permissions_of(person["roles"]) if person["is_active"] else frozenset()
+                permissions[str(person["id"])] = tuple(sorted(held))
+        return permissions, names
+
+    async def _unmet(self, batch: Batch) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
+        open_ones = [e for e in batch.gated.values() if e.status in OPEN]
+        if not any(self.graph.steps[e.step_key].mandatory for e in open_ones):
+            return ()
+        found = await unmet_of(self.session, self.tenant, self.definition.process_id, self.graph, open_ones)
+        return tuple((ref_of(e), found[e.id]) for e in open_ones if found.get(e.id))
+
+    async def _workers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
+        if not batch.signed:
+            return ()
+        ids = [e.id for e in batch.signed.values()]
+        found = await workers_of(self.session, self.tenant, ids)
+        return tuple((ref_of(e), tuple(sorted(found.get(e.id, ())))) for e in batch.signed.values())
+
+    async def _visits(self, subjects: Sequence[int], steps: Sequence[str]) -> tuple[tuple[int, str, int, int], ...]:
+        if not subjects or not steps:
+            return ()
+        connection = await self.session.connection()
+        parameters = {
+            "tenant": self.tenant,
+            "instance": self.instance,
+            "subjects": sorted(set(subjects)),
+            "steps": list(steps),
+        }
+        rows = (await connection.execute(_VISITS, parameters)).all()
+        return tuple((row.subject_no, row.step_key, row.last, row.counted) for row in rows)
+
+    def _deadlines(self, steps: Sequence[str], now: datetime) -> dict[str, Deadlines]:
+        found: dict[str, Deadlines] = {}
+        for key in steps:
+            step = self.graph.steps[key]
+            if step.expected_duration or step.max_duration:
+                found[key] = Deadlines(
+                    due_at=now + step.expected_duration if step.expected_duration else None,
+                    limit_at=now + step.max_duration if step.max_duration else None,
+                )
+        return found
+
+
+def ref_of(execution: StepExecution) -> Ref:
+    """The token of an execution's row."""
+    return Ref(execution.subject_no, execution.step_key, execution.visit_number, execution.branch)
+
+
+def _fitting(stored: Sequence[Command]) -> tuple[Sequence[Command], Sequence[Command]]:
+    """As many commands from the front as one batch may carry executions, at least one; and the rest."""
+    count = 0
+    for number, row in enumerate(stored):
+        count += len(_execution_ids(row))
+        if number and count > BATCH_EXECUTIONS:
+            return stored[:number], stored[number:]
+    return stored, ()
+
+
+def _execution_ids(row: Command) -> list[UUID]:
+    return [UUID(one) for one in row.body.get("execution_ids", ())]
+
+
+def _row(row: Command, refs: tuple[Ref, ...]) -> CommandRow:
+    args: dict[str, Any] = row.body.get("args", {})
+    return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)

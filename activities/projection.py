@@ -1,0 +1,244 @@
+"""Rows as the fold of the journal: what each event does to `workflow_instance`, `step_execution` and their kin, in SQL.
+
+One statement per cohort, whatever its size. The twin of `models.flow.evolve`: a test folds both and compares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.contract import Cohort
+from models.flow import events as ev
+from models.flow.errors import describe
+from models.flow.ids import step_id
+from models.flow.state import Ref, execution_id
+
+_RUNNING = text(
+    "UPDATE workflow_instance SET status = 'in_progress', started_at = :at WHERE tenant_id = :tenant AND id = :instance"
+)
+_HOLD = text(
+    "UPDATE workflow_instance SET status = 'on_hold', held_at = :at, reason = :reason"
+    " WHERE tenant_id = :tenant AND id = :instance"
+)
+_RESUME = text(
+    "UPDATE workflow_instance SET status = 'in_progress', held_at = NULL, reason = :reason"
+    " WHERE tenant_id = :tenant AND id = :instance"
+)
+_MOVE_DEADLINES = text(
+    "UPDATE step_execution SET due_at = due_at + :held, limit_at = limit_at + :held"
+    " WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND exited_at IS NULL"
+)
+_CLOSE = text(
+    "UPDATE workflow_instance SET status = :status, completed_at = :at, held_at = NULL, reason = :reason"
+    " WHERE tenant_id = :tenant AND id = :instance"
+)
+_ENTER = text(
+    """
+    INSERT INTO step_execution (tenant_id, id, workflow_instance_id, step_id, step_key, subject_type_id, subject_id,
+                                subject_no, branch, visit_number, entered_at, status, due_at, limit_at)
+    SELECT :tenant, given.id, :instance, :step_id, :step, u.subject_type_id, u.id,
+           w.subject_no, :branch, :visit, :at, 'pending', :due_at, :limit_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS int[])) AS given (id, subject_no)
+    JOIN workflow_subject w ON w.tenant_id = :tenant AND w.instance_id = :instance AND w.subject_no = given.subject_no
+    JOIN subject u ON u.tenant_id = :tenant AND u.id = w.subject_id
+    """
+)
+_NOTE = "notes = concat_ws(E'\\n', NULLIF(notes, ''), NULLIF(:notes, ''))"
+_FINISH_SUBJECT = text(
+    "UPDATE workflow_subject SET terminal_status = :status, finished_at = :at"
+    " WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no = ANY(:subjects)"
+)
+_OPEN_INCIDENT = text(
+    """
+    INSERT INTO incident (tenant_id, id, instance_id, execution_id, code, message, params, opened_at)
+    VALUES (:tenant, :incident, :instance, :execution, :code, :message, :params, :at)
+    """
+).bindparams(bindparam("params", type_=JSONB))
+_RESOLVE_INCIDENT = text(
+    "UPDATE incident SET resolved_at = :at, resolved_by = :by, resolution = :resolution"
+    " WHERE tenant_id = :tenant AND id = :incident AND resolved_at IS NULL"
+)
+_RESOLVE_LOST_RUN = text(
+    "UPDATE incident SET resolved_at = :at, resolution = 'a new run took over'"
+    " WHERE tenant_id = :tenant AND instance_id = :instance AND code = 'run_gone' AND resolved_at IS NULL"
+)
+_AMENDABLE: Mapping[str, str] = {"name": "name", "owner": "owner_id", "due_date": "due_date", "context": "context"}
+
+
+def _executions(assignments: str) -> TextClause:
+    return text(f"UPDATE step_execution SET {assignments} WHERE tenant_id = :tenant AND id = ANY(:ids)")  # noqa: S608
+
+
+_CLAIM = _executions("status = 'claimed', assigned_to = :by")
+_START = _executions("status = 'in_progress', assigned_to = :by, started_at = COALESCE(started_at, :at)")
+_RELEASE = _executions(f"status = 'pending', assigned_to = NULL, started_at = NULL, {_NOTE}")
+_AWAIT_SIGNOFF = _executions(f"status = 'awaiting_signoff', completed_by = :by, decision_result = :result, {_NOTE}")
+_AWAIT_BATCH = _executions(
+    "status = 'waiting', ready_at = :at, ready_rev = evidence_rev, completed_by = :by, decision_result = :result,"
+    f" {_NOTE}"
+)
+_REOPEN = _executions(
+    "status = CASE WHEN assigned_to IS NULL THEN 'pending' ELSE 'in_progress' END, completed_by = NULL,"
+    " decision_result = '', ready_at = NULL, ready_rev = NULL"
+)
+_COMPLETE = _executions(
+    f"status = 'completed', exited_at = :at, completed_by = :by, decision_result = :result, next_step_id = :next, {_NOTE}"
+)
+_CANCEL = _executions("status = 'cancelled', exited_at = :at")
+_OVERDUE = _executions("overdue = true, escalation_level = GREATEST(escalation_level, :level)")
+_LIMIT = _executions("escalation_level = GREATEST(escalation_level, 2)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which instance is projected: tenant, instance, and its process version."""
+
+    tenant: UUID
+    instance: UUID
+    process: UUID
+
+    def ids(self, ref: Ref, subjects: Sequence[int]) -> list[UUID]:
+        """The executions of a cohort."""
+        return [execution_id(self.instance, ref._replace(subject=subject)) for subject in subjects]
+
+
+async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> None:
+    """Apply one cohort to the rows."""
+    statement, parameters = _statement(place, cohort)
+    if statement is not None:
+        keys = {"tenant": place.tenant, "instance": place.instance}
+        names = {str(name) for name in statement.compile().params}
+        await connection.execute(statement, {k: v for k, v in (keys | parameters).items() if k in names})
+    match cohort.event:
+        case ev.InstanceResumed(at=at, held_at=held_at):
+            moved = {"tenant": place.tenant, "instance": place.instance, "held": at - held_at}
+            await connection.execute(_MOVE_DEADLINES, moved)
+        case ev.InstanceAmended(changes=changes):
+            await _amend(connection, place, changes)
+        case _:
+            pass
+
+
+def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[str, Any]]:
+    event = cohort.event
+    match event:
+        case ev.InstanceStarted(at=at):
+            return _RUNNING, {"at": at}
+        case ev.InstanceHeld(at=at, reason=reason):
+            return _HOLD, {"at": at, "reason": reason}
+        case ev.InstanceResumed(reason=reason):
+            return _RESUME, {"reason": reason}
+        case ev.InstanceCancelled(at=at, reason=reason):
+            return _CLOSE, {"status": "cancelled", "at": at, "reason": reason}
+        case ev.InstanceCompleted(at=at):
+            return _CLOSE, {"status": "completed", "at": at, "reason": ""}
+        case ev.InstanceRecovered(at=at):
+            return _RESOLVE_LOST_RUN, {"at": at}
+        case ev.IncidentResolved():
+            return _RESOLVE_INCIDENT, {
+                "at": event.at,
+                "incident": UUID(event.incident_id),
+                "by": _user(event.by),
+                "resolution": event.resolution,
+            }
+        case ev.IncidentOpened():
+            return _OPEN_INCIDENT, {
+                "incident": UUID(event.incident_id),
+                "execution": execution_id(place.instance, event.ref._replace(subject=cohort.subjects[0])),
+                "code": event.code,
+                "message": describe(event.code, event.params),
+                "params": dict(event.params),
+                "at": event.at,
+            }
+        case ev.SubjectFinished(at=at, terminal_status=status):
+            return _FINISH_SUBJECT, {"status": status, "at": at, "subjects": list(cohort.subjects)}
+        case (
+            ev.InstanceAmended()
+            | ev.CommandRefused()
+            | ev.CommandRepeated()
+            | ev.ExecutionChecked()
+            | ev.ExecutionSignedOff()
+            | ev.ChildRequested()
+            | ev.ChildStarted()
+            | ev.ChildEnded()
+        ):
+            return None, {}
+        case _:
+            statement, parameters = _on_executions(place, event)
+            ids = place.ids(event.ref, cohort.subjects)
+            return statement, {"ids": ids, "subjects": list(cohort.subjects), **parameters}
+
+
+def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]]:
+    match event:
+        case ev.ExecutionEntered(ref=ref):
+            return _ENTER, {
+                "step_id": step_id(place.process, ref.step),
+                "step": ref.step,
+                "branch": ref.branch,
+                "visit": ref.visit,
+                "at": event.at,
+                "due_at": event.due_at,
+                "limit_at": event.limit_at,
+            }
+        case ev.ExecutionClaimed(by=by):
+            return _CLAIM, {"by": _user(by)}
+        case ev.ExecutionStarted(at=at, by=by):
+            return _START, {"by": _user(by), "at": at}
+        case ev.ExecutionReleased(reason=reason):
+            return _RELEASE, {"notes": f"[Released: {reason}]" if reason else "[Released]"}
+        case ev.SignoffAwaited():
+            return _AWAIT_SIGNOFF, {"by": _user(event.by), "result": event.result, "notes": event.notes}
+        case ev.BatchAwaited():
+            given = {"at": event.at, "by": _user(event.by), "result": event.result, "notes": event.notes}
+            return _AWAIT_BATCH, given
+        case ev.ExecutionReopened():
+            return _REOPEN, {}
+        case ev.ExecutionCompleted():
+            following = None if event.next_step is None else step_id(place.process, event.next_step)
+            return _COMPLETE, {
+                "at": event.at,
+                "by": _user(event.by),
+                "result": event.result,
+                "next": following,
+                "notes": event.notes,
+            }
+        case ev.ExecutionCancelled(at=at):
+            return _CANCEL, {"at": at}
+        case ev.ExecutionOverdue(escalate=escalate):
+            return _OVERDUE, {"level": 1 if escalate else 0}
+        case ev.LimitExceeded():
+            return _LIMIT, {}
+        case _:
+            raise TypeError(f"no projection for {event.kind}")
+
+
+async def _amend(connection: AsyncConnection, place: Place, changes: Mapping[str, Any]) -> None:
+    for name, column in _AMENDABLE.items():
+        if name not in changes:
+            continue
+        value = _column_value(name, changes[name])
+        statement = text(
+            f"UPDATE workflow_instance SET {column} = :value WHERE tenant_id = :tenant AND id = :instance"  # noqa: S608
+        )
+        if name == "context":
+            statement = statement.bindparams(bindparam("value", type_=JSONB))
+        await connection.execute(statement, {"tenant": place.tenant, "instance": place.instance, "value": value})
+
+
+def _column_value(name: str, value: Any) -> Any:
+    if value is None:
+        return {} if name == "context" else "" if name == "name" else None
+    if name == "owner":
+        return UUID(value)
+    return date.fromisoformat(value) if name == "due_date" else value
+
+
+def _user(user_id: str | None) -> UUID | None:
+    return None if user_id is None else UUID(user_id)

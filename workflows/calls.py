@@ -1,0 +1,69 @@
+"""The calls of an instance's database activities: local, short, idempotent, retried until the database answers.
+
+Backoff beyond a few seconds happens on a timer, so that a workflow task never hangs on a dead database (ADR 0004).
+What no retry can mend comes back as `Poison`.
+"""
+
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities import contract
+from activities.contract import BareCommand, BatchFacts, FactsRequest, InstanceKey, Loaded, Recorded, RecordRequest
+
+RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
+)
+
+Answer = TypeVar("Answer")
+
+
+class Poison(Exception):  # noqa: N818 - it names the input, not a fault of ours
+    """An input that the database side cannot bear, however often it is tried."""
+
+
+async def load_instance(request: contract.LoadRequest) -> Loaded:
+    """The graph of the instance and, unless the run brought its own, the state folded from the journal."""
+    return await _local(contract.LOAD_INSTANCE, request, Loaded)
+
+
+async def read_facts(request: FactsRequest) -> BatchFacts:
+    """Commands that may be decided together and what must be known for it."""
+    return await _local(contract.READ_FACTS, request, BatchFacts)
+
+
+async def record(request: RecordRequest) -> Recorded:
+    """Write what was decided, in one transaction, if the journal is where the decision saw it."""
+    return await _local(contract.RECORD, request, Recorded)
+
+
+async def accept_bare(key: InstanceKey, commands: tuple[BareCommand, ...]) -> tuple[str, ...]:
+    """Make command rows of bare signals; the ids of the rows."""
+    request = contract.BareRequest(key=key, commands=commands)
+    return await _local(contract.ACCEPT_BARE, request, tuple[str, ...])
+
+
+async def refuse_leftovers(key: InstanceKey, command_ids: tuple[str, ...]) -> int:
+    """Settle what came too late as `instance_closed`; how many."""
+    request = contract.LeftoverRequest(key=key, command_ids=command_ids)
+    return await _local(contract.REFUSE_LEFTOVERS, request, int)
+
+
+async def _local(name: str, request: object, result_type: type[Answer]) -> Answer:
+    try:
+        answer: Answer = await workflow.execute_local_activity(
+            name,
+            request,
+            result_type=result_type,
+            start_to_close_timeout=timedelta(seconds=30),
+            local_retry_threshold=timedelta(seconds=2),
+            retry_policy=RETRY,
+        )
+    except ActivityError as error:
+        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+            raise Poison(error.cause.message) from error
+        raise
+    return answer

@@ -1,0 +1,103 @@
+"""What an operator of the system sees of an instance in Temporal's Web UI: Markdown details and search attributes.
+
+No personal data: search attributes bypass payload codecs, and details are shown to whoever may open the Web UI.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from activities.contract import InstanceInfo
+from models.flow.graph import Graph
+from models.flow.state import State
+from models.flow.status import ExecutionStatus as S
+
+_COLUMNS = (S.PENDING, S.CLAIMED, S.IN_PROGRESS, S.AWAITING_SIGNOFF, S.WAITING)
+
+TENANT = SearchAttributeKey.for_keyword("GateworkTenant")
+PROCESS = SearchAttributeKey.for_keyword("GateworkProcess")
+CATEGORY = SearchAttributeKey.for_keyword("GateworkCategory")
+IDENTIFIER = SearchAttributeKey.for_keyword("GateworkIdentifier")
+SITE = SearchAttributeKey.for_keyword("GateworkSite")
+STATUS = SearchAttributeKey.for_keyword("GateworkStatus")
+STEPS = SearchAttributeKey.for_keyword_list("GateworkSteps")
+OVERDUE = SearchAttributeKey.for_bool("GateworkOverdue")
+
+
+def fixed_attributes(info: InstanceInfo) -> list[SearchAttributeUpdate[Any]]:
+    """What never changes about an instance; upserted once."""
+    return [
+        TENANT.value_set(info.tenant_key),
+        PROCESS.value_set(info.process_key),
+        CATEGORY.value_set(info.category),
+        IDENTIFIER.value_set(info.identifier),
+        SITE.value_set(info.site),
+    ]
+
+
+def moving_attributes(state: State, graph: Graph) -> dict[str, Any]:
+    """Name → value of what changes as the instance moves; compared, so that it is upserted only on change."""
+    present = dict.fromkeys(ref.step for ref in state.tokens)
+    return {
+        STATUS.name: state.status.value,
+        STEPS.name: tuple(key for key in graph.steps if key in present),
+        OVERDUE.name: any(token.overdue for token in state.tokens.values()),
+    }
+
+
+def updates(changed: Mapping[str, Any]) -> list[SearchAttributeUpdate[Any]]:
+    """The upserts for changed attributes of `moving_attributes`."""
+    found: list[SearchAttributeUpdate[Any]] = []
+    if STATUS.name in changed:
+        found.append(STATUS.value_set(changed[STATUS.name]))
+    if STEPS.name in changed:
+        found.append(STEPS.value_set(list(changed[STEPS.name])))
+    if OVERDUE.name in changed:
+        found.append(OVERDUE.value_set(changed[OVERDUE.name]))
+    return found
+
+
+def markdown(info: InstanceInfo, state: State, graph: Graph) -> str:
+    """Counts per step and what blocks, at most 20,000 bytes."""
+    lines = [
+        f"### {info.identifier}: {info.process_name}",
+        f"{info.name}  " if info.name else "",
+        f"Status **{state.status.value}**, {len(state.tokens)} open, journal at {state.seq}",
+        "",
+        *_table(state, graph),
+        *_blockers(state, graph),
+    ]
+    return "\n".join(lines)[:19_000]
+
+
+def _table(state: State, graph: Graph) -> list[str]:
+    counts: dict[str, dict[S, int]] = {}
+    overdue: dict[str, int] = {}
+    for ref, token in state.tokens.items():
+        row = counts.setdefault(ref.step, {})
+        row[token.status] = row.get(token.status, 0) + 1
+        overdue[ref.step] = overdue.get(ref.step, 0) + token.overdue
+    if not counts:
+        ends = ", ".join(f"{number} {status}" for status, number in sorted(state.finished.items()))
+        return [f"No open execution. Ends: {ends or 'none'}."]
+    head = [
+        "| step | " + " | ".join(s.value for s in _COLUMNS) + " | overdue |",
+        "|---|" + "---|" * (len(_COLUMNS) + 1),
+    ]
+    rows = [
+        f"| {step.name} | " + " | ".join(str(counts[key].get(s, 0)) for s in _COLUMNS) + f" | {overdue[key]} |"
+        for key, step in graph.steps.items()
+        if key in counts
+    ]
+    return head + rows
+
+
+def _blockers(state: State, graph: Graph) -> list[str]:
+    stuck = [(ref, token) for ref, token in state.tokens.items() if token.incident][:20]
+    lines = [f"- **Incident** at {graph.steps[ref.step].name}, subject {ref.subject + 1}" for ref, _ in stuck]
+    lines += [
+        f"- Child `{child_id}` runs for {graph.steps[child.ref.step].name}"
+        for child_id, child in list(state.children.items())[:20]
+    ]
+    return ["", *lines] if lines else []

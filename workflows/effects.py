@@ -1,0 +1,44 @@
+"""What a record sets off inside Temporal: nested instances as child workflows.
+
+Children outlive their parent's run (ABANDON): a parent that continues as new must not end them (TEMPORAL: children do
+not survive otherwise). "Already started" counts as started: a run that came back tries all of them again.
+"""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from models.flow.state import Child
+from workflows.contract import WORKFLOW, InstanceInput
+from workflows.engine import Engine
+
+SLICE = 100
+"""Children started at once; more would crowd the workflow task."""
+
+
+async def start_children(start: InstanceInput, engine: Engine) -> tuple[str, ...]:
+    """Start what is requested and does not run yet.
+
+    Returns:
+        Ids of children that run now, to be noted in the journal.
+    """
+    due = engine.unstarted_children()[:SLICE]
+    await asyncio.gather(*(_start(start, engine, child_id, child) for child_id, child in due))
+    return tuple(child_id for child_id, _ in due)
+
+
+async def _start(start: InstanceInput, engine: Engine, child_id: str, child: Child) -> None:
+    step = engine.graph.steps[child.ref.step]
+    try:
+        await workflow.start_child_workflow(
+            WORKFLOW,
+            InstanceInput(tenant_id=start.tenant_id, instance_id=child_id, limits=start.limits),
+            id=child_id,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"child of {engine.info.identifier} · {step.name} · {child.requirement}".encode()[
+                :200
+            ].decode(errors="ignore"),
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("child runs already", extra={"child": child_id})

@@ -1,0 +1,221 @@
+"""The record protocol of one instance: facts → decide → record → fold, again where the world moved meanwhile (ADR 0001).
+
+`Engine` owns the state. It changes only by what record returned.
+"""
+
+from temporalio import workflow
+
+from activities.contract import (
+    BatchFacts,
+    CommandRow,
+    FactsRequest,
+    InstanceKey,
+    Loaded,
+    Recorded,
+    RecordRequest,
+    wire,
+)
+from models.flow import commands as cmd
+from models.flow import events as ev
+from models.flow.batch import Decision, Happened, Outcome, decide_all
+from models.flow.carry import carry, restore
+from models.flow.cohorts import pack, unpack
+from models.flow.evolve import fold
+from models.flow.graph import parse_graph
+from models.flow.state import Child, Ref, State, incident_id
+from models.flow.status import InstanceStatus
+from workflows.calls import Poison, read_facts, record
+from workflows.contract import InstanceInput, Waiting
+from workflows.inbox import Work
+
+EVIDENCE_STRIKES = 2
+"""After so many looks at evidence that keeps changing, the executions concerned go into a later batch."""
+
+
+class Engine:
+    """State and graph of one instance, and how they move."""
+
+    def __init__(self, key: InstanceKey, loaded: Loaded, carried: "InstanceInput") -> None:
+        """Take over what the journal or the run before knows.
+
+        Args:
+            key: tenant and instance.
+            loaded: graph, fixed facts and, for a run without carried state, the journal's fold.
+            carried: the run's input.
+        """
+        self.key = key
+        self.info = loaded.info
+        self.graph = parse_graph(loaded.graph)
+        state = carried.carried if carried.carried is not None else loaded.state
+        self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
+
+    async def begin_or_recover(self, subjects: int) -> None:
+        """First record of a new instance; a note in the journal where a run was lost."""
+        while self.state.seq == 0:
+            read = await read_facts(FactsRequest(key=self.key, entering=(self.graph.first.key,), now=workflow.now()))
+            await self._write(self._decide((cmd.Begin(subjects=subjects),), read), read)
+        if self.state.status is InstanceStatus.PENDING or workflow.info().continued_run_id is not None:
+            return
+
+    async def recover(self) -> None:
+        """Say in the journal that this run took over from one that was lost."""
+        before = self.state.seq
+        while self.state.seq == before:
+            event = ev.InstanceRecovered(at=workflow.now(), cause="run_gone")
+            await self._write(Decision((Happened(event=event, command_id=None),), ()), BatchFacts())
+
+    def due_hops(self) -> tuple[Ref, ...]:
+        """Executions that may move by themselves and have not been looked at; none while on hold."""
+        return () if self.state.status is InstanceStatus.ON_HOLD else tuple(self.state.hops)
+
+    def unstarted_children(self) -> tuple[tuple[str, Child], ...]:
+        """Nested instances whose workflow does not run yet."""
+        return tuple((child_id, child) for child_id, child in self.state.children.items() if not child.started)
+
+    def carry_on(self, start: InstanceInput, inbox: Waiting) -> InstanceInput:
+        """The input of the next run."""
+        return InstanceInput(
+            tenant_id=start.tenant_id,
+            instance_id=start.instance_id,
+            carried=carry(self.state),
+            inbox=inbox,
+            limits=start.limits,
+        )
+
+    async def handle(self, work: Work) -> Work:
+        """Take one batch to its end.
+
+        Returns:
+            What has to come with a later batch.
+        """
+        try:
+            return await self._handle(work)
+        except Poison:
+            back = [await self._handle_alone(piece) for piece in work.pieces()]
+        except Exception:
+            workflow.logger.exception("batch cannot be decided; its pieces go one by one")
+            back = [await self._handle_alone(piece) for piece in work.pieces()]
+        return Work(
+            commands=tuple(command for one in back for command in one.commands),
+            rechecks=tuple(ref for one in back for ref in one.rechecks),
+        )
+
+    async def _handle(self, work: Work) -> Work:
+        put_back = Work()
+        strikes = 0
+        while work:
+            read = await read_facts(self._request(work))
+            put_back = Work(commands=(*put_back.commands, *read.deferred), rechecks=put_back.rechecks)
+            taken = {ref.subject for row in read.commands for ref in row.refs}
+            work = Work(
+                commands=tuple(row.id for row in read.commands),
+                rechecks=tuple(ref for ref in work.rechecks if ref.subject not in taken),
+                children=work.children,
+                started=work.started,
+                deadlines=work.deadlines,
+            )
+            decision = self._decide(self._commands(work, read.commands), read)
+            if not decision.happened:
+                self._forget_hops(work.rechecks)
+                break
+            recorded = await self._write(decision, read)
+            if recorded.status == "recorded":
+                break
+            if recorded.status == "rejected":
+                raise Poison(recorded.error)
+            if recorded.status == "changed":
+                strikes += 1
+                if strikes >= EVIDENCE_STRIKES:
+                    work, later = _split(work, read.commands, recorded.changed)
+                    put_back = Work(
+                        commands=(*put_back.commands, *later.commands), rechecks=(*put_back.rechecks, *later.rechecks)
+                    )
+                    strikes = 0
+        return put_back
+
+    def _request(self, work: Work) -> FactsRequest:
+        return FactsRequest(key=self.key, command_ids=work.commands, rechecks=work.rechecks, now=workflow.now())
+
+    def _commands(self, work: Work, rows: tuple[CommandRow, ...]) -> tuple[cmd.Command, ...]:
+        internal: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
+        internal += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
+        people = [command for row in rows for command in row.commands()]
+        looks: list[cmd.Command] = [cmd.Recheck(ref=ref) for ref in work.rechecks]
+        if work.deadlines:
+            looks.append(cmd.CheckDeadlines(now=workflow.now()))
+        return (*internal, *people, *looks)
+
+    def _decide(self, commands: tuple[cmd.Command, ...], read: BatchFacts) -> Decision:
+        return decide_all(self.graph, self.state, commands, read.facts(), workflow.now())
+
+    async def _write(self, decision: Decision, read: BatchFacts) -> Recorded:
+        recorded = await record(
+            RecordRequest(
+                key=self.key,
+                expected_seq=self.state.seq,
+                cohorts=wire(pack(decision.happened)),
+                outcomes=decision.outcomes,
+                revisions=read.revisions,
+            )
+        )
+        if recorded.state is not None:
+            self.state = restore(recorded.state)
+        elif recorded.cohorts:
+            happened = unpack(cohort.core() for cohort in recorded.cohorts)
+            self.state = fold(self.state, (item.event for item in happened))
+            self.state.seq = recorded.seq
+        return recorded
+
+    async def _handle_alone(self, piece: Work) -> Work:
+        """One thing; what cannot be borne even alone is refused, or becomes an incident where nobody asked for it."""
+        try:
+            return await self._handle(piece)
+        except Exception as error:
+            workflow.logger.exception("a command cannot be processed", extra={"piece": str(piece)})
+            return await self._refuse(piece, type(error).__name__)
+
+    async def _refuse(self, piece: Work, error: str) -> Work:
+        now = workflow.now()
+        params = {"error": error}
+        happened: list[Happened] = []
+        outcomes: list[Outcome] = []
+        for command in piece.commands:
+            refused = ev.CommandRefused(ref=None, at=now, code="internal_error", params=params)
+            happened.append(Happened(event=refused, command_id=command))
+            outcomes.append(
+                Outcome(command_id=command, ref=None, outcome="internal_error", refused=True, params=params)
+            )
+        for ref in piece.rechecks:
+            if ref in self.state.tokens and self.state.tokens[ref].incident is None:
+                identity = str(incident_id(self.key.instance_id, ref, self.state.seq))
+                opened = ev.IncidentOpened(ref=ref, at=now, incident_id=identity, code="internal_error", params=params)
+                happened.append(Happened(event=opened, command_id=None))
+        self._forget_hops(piece.rechecks)
+        while happened:
+            recorded = await self._write(Decision(tuple(happened), tuple(outcomes)), BatchFacts())
+            if recorded.status != "behind":
+                break
+        return Work()
+
+    def _forget_hops(self, refs: tuple[Ref, ...]) -> None:
+        """A look that came to nothing must not be taken again at once; evidence or a sweep brings it back."""
+        if self.state.status is not InstanceStatus.ON_HOLD:
+            for ref in refs:
+                self.state.hops.pop(ref, None)
+
+
+def _split(work: Work, rows: tuple[CommandRow, ...], changed: tuple[Ref, ...]) -> tuple[Work, Work]:
+    """Without, and only with, what concerns executions whose evidence keeps changing."""
+    moving = {*changed}
+    later = tuple(row.id for row in rows if moving.intersection(row.refs))
+    looks = tuple(ref for ref in work.rechecks if ref in moving)
+    if not later and not looks:
+        return work, Work()
+    rest = Work(
+        commands=tuple(command for command in work.commands if command not in later),
+        rechecks=tuple(ref for ref in work.rechecks if ref not in moving),
+        children=work.children,
+        started=work.started,
+        deadlines=work.deadlines,
+    )
+    return rest, Work(commands=later, rechecks=looks)

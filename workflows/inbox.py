@@ -1,0 +1,88 @@
+"""What has reached an instance and is not handled yet. Signal handlers only append; one loop takes.
+
+Plain lists and dicts in order of arrival: no sets, no clock.
+"""
+
+from dataclasses import dataclass, field
+
+from activities.contract import BATCH_COMMANDS, BATCH_EXECUTIONS, BareCommand
+from models.flow.state import Ref
+from workflows.contract import Waiting
+
+
+@dataclass(slots=True)
+class Inbox:
+    """Commands by id, evidence to look at by execution, news of children, bare commands; each once."""
+
+    commands: dict[str, None] = field(default_factory=dict)
+    evidence: dict[Ref, None] = field(default_factory=dict)
+    children: dict[str, str] = field(default_factory=dict)
+    bare: list[BareCommand] = field(default_factory=list)
+    signals: int = 0
+
+    @classmethod
+    def of(cls, waiting: Waiting | None) -> "Inbox":
+        """What the run before left, or nothing."""
+        if waiting is None:
+            return cls()
+        return cls(
+            commands=dict.fromkeys(waiting.commands),
+            evidence=dict.fromkeys(waiting.evidence),
+            children=dict(waiting.children),
+            bare=list(waiting.bare),
+        )
+
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self.commands or self.evidence or self.children or self.bare)
+
+    def leftovers(self) -> Waiting:
+        """Everything that waits, for the next run."""
+        return Waiting(
+            commands=tuple(self.commands),
+            evidence=tuple(self.evidence),
+            children=tuple(self.children.items()),
+            bare=tuple(self.bare),
+        )
+
+    def take(self) -> "Work":
+        """The next batch; what does not fit stays."""
+        commands = tuple(self.commands)[:BATCH_COMMANDS]
+        evidence = tuple(self.evidence)[:BATCH_EXECUTIONS]
+        work = Work(commands=commands, rechecks=evidence, children=tuple(self.children.items()))
+        for command in commands:
+            del self.commands[command]
+        for ref in evidence:
+            del self.evidence[ref]
+        self.children.clear()
+        return work
+
+    def put_back(self, commands: tuple[str, ...] = (), evidence: tuple[Ref, ...] = ()) -> None:
+        """Return what could not go with its batch to the front, in its order."""
+        self.commands = dict.fromkeys((*commands, *self.commands))
+        self.evidence = dict.fromkeys((*evidence, *self.evidence))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One batch: people's commands by id, and what the engine has to look at by itself."""
+
+    commands: tuple[str, ...] = ()
+    rechecks: tuple[Ref, ...] = ()
+    children: tuple[tuple[str, str], ...] = ()
+    started: tuple[str, ...] = ()
+    deadlines: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.commands or self.rechecks or self.children or self.started or self.deadlines)
+
+    def pieces(self) -> tuple["Work", ...]:
+        """Each thing alone, so that one that cannot be borne does not stop the others."""
+        return (
+            *(Work(commands=(one,)) for one in self.commands),
+            *(Work(rechecks=(one,)) for one in self.rechecks),
+            *(Work(children=(one,)) for one in self.children),
+            *(Work(started=(one,)) for one in self.started),
+            *((Work(deadlines=True),) if self.deadlines else ()),
+        )

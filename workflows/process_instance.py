@@ -1,0 +1,203 @@
+"""One workflow instance: signals in, journal out (ADR 0001). A thin shell around `models.flow`.
+
+Handlers only append to the inbox. One loop takes a batch, reads facts, decides, records, folds what record returned,
+and sets off what follows (timer, children, search attributes). No coroutine per subject, no decision outside the core.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contract import BareCommand, InstanceKey, LoadRequest
+    from models.flow.instance import next_deadline
+    from models.flow.state import Ref
+    from models.flow.status import INSTANCE_CLOSED
+    from workflows import details
+    from workflows.calls import accept_bare, load_instance, refuse_leftovers
+    from workflows.contract import WORKFLOW, BareSignal, ChildNews, InstanceInput
+    from workflows.effects import start_children
+    from workflows.engine import Engine
+    from workflows.inbox import Inbox, Work
+
+
+@workflow.defn(name=WORKFLOW)
+class ProcessInstance:
+    """Interprets the stored step graph of one process version for n subjects."""
+
+    @workflow.init
+    def __init__(self, start: InstanceInput) -> None:
+        """Signals may arrive before `run`, so everything that a handler touches is made here."""
+        self._start = start
+        self._key = InstanceKey(tenant_id=start.tenant_id, instance_id=start.instance_id)
+        self._inbox = Inbox.of(start.inbox)
+        self._engine: Engine | None = None
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_at: datetime | None = None
+        self._deadline_rang = False
+        self._shown: dict[str, object] = {}
+
+    @workflow.run
+    async def run(self, start: InstanceInput) -> str:
+        """Serve the instance until it is closed. A cancel from Temporal's Web UI is a command by `ops:temporal`."""
+        serving = asyncio.create_task(self._serve())
+        while not serving.done():
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                if serving.cancelled():
+                    raise
+                self._inbox.bare.append(_cancel_by_ops())
+        following = serving.result()
+        if isinstance(following, InstanceInput):
+            workflow.continue_as_new(following)
+        return following
+
+    @workflow.signal
+    def commands(self, ids: list[str]) -> None:
+        """Accepted command rows to be handled."""
+        self._inbox.signals += 1
+        self._inbox.commands.update(dict.fromkeys(ids))
+
+    @workflow.signal
+    def evidence_changed(self, refs: list[Ref]) -> None:
+        """Executions whose evidence changed and which may therefore move by themselves."""
+        self._inbox.signals += 1
+        self._inbox.evidence.update(dict.fromkeys(refs))
+
+    @workflow.signal
+    def child_ended(self, news: ChildNews) -> None:
+        """A nested instance completed or was cancelled."""
+        self._inbox.signals += 1
+        self._inbox.children[news.child_id] = news.status
+
+    @workflow.signal
+    def claim(self, message: BareSignal) -> None:
+        """Claim as the site's service account."""
+        self._take_bare("claim", message)
+
+    @workflow.signal
+    def start(self, message: BareSignal) -> None:
+        """Start as the site's service account."""
+        self._take_bare("start", message)
+
+    @workflow.signal
+    def complete(self, message: BareSignal) -> None:
+        """Complete as the site's service account."""
+        self._take_bare("complete", message)
+
+    @workflow.signal
+    def release(self, message: BareSignal) -> None:
+        """Release as the site's service account."""
+        self._take_bare("release", message)
+
+    def _take_bare(self, kind: str, message: BareSignal) -> None:
+        self._inbox.signals += 1
+        self._inbox.bare.append(
+            BareCommand(
+                id=message.id,
+                kind=kind,
+                execution_id=message.execution_id,
+                decision_result=message.decision_result,
+                notes=message.notes,
+                reason=message.reason,
+            )
+        )
+
+    async def _serve(self) -> InstanceInput | str:
+        engine = await self._load()
+        while engine.state.status not in INSTANCE_CLOSED:
+            self._show(engine)
+            self._arm_timer(engine)
+            if self._should_continue_as_new() and not engine.unstarted_children():
+                return engine.carry_on(self._start, self._inbox.leftovers())
+            await workflow.wait_condition(lambda: self._has_work(engine))
+            await self._pass(engine)
+        self._show(engine)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._settle_the_rest()
+        return engine.state.status.value
+
+    async def _pass(self, engine: Engine) -> None:
+        """One turn of the loop: everything that queued up goes as one batch."""
+        if self._inbox.bare:
+            bare, self._inbox.bare = tuple(self._inbox.bare), []
+            self._inbox.commands.update(dict.fromkeys(await accept_bare(self._key, bare)))
+        started = await start_children(self._start, engine)
+        rang, self._deadline_rang = self._deadline_rang, False
+        taken = self._inbox.take()
+        work = Work(
+            commands=taken.commands,
+            rechecks=tuple(dict.fromkeys((*taken.rechecks, *engine.due_hops()))),
+            children=taken.children,
+            started=started,
+            deadlines=rang,
+        )
+        put_back = await engine.handle(work)
+        self._inbox.put_back(put_back.commands, put_back.rechecks)
+
+    async def _load(self) -> Engine:
+        loaded = await load_instance(LoadRequest(key=self._key, with_state=self._start.carried is None))
+        engine = Engine(self._key, loaded, self._start.carried)
+        self._engine = engine
+        if self._start.carried is None:
+            self._inbox.commands.update(dict.fromkeys(loaded.unsettled))
+            self._inbox.evidence.update(dict.fromkeys(loaded.rechecks))
+            self._inbox.children.update(loaded.children_ended)
+            workflow.upsert_search_attributes(details.fixed_attributes(loaded.info))
+            await engine.begin_or_recover(loaded.subjects)
+        return engine
+
+    async def _settle_the_rest(self) -> None:
+        if self._inbox.bare:
+            accepted = await accept_bare(self._key, tuple(self._inbox.bare))
+            self._inbox.commands.update(dict.fromkeys(accepted))
+        if self._inbox.commands:
+            await refuse_leftovers(self._key, tuple(self._inbox.commands))
+
+    def _has_work(self, engine: Engine) -> bool:
+        return bool(self._inbox or self._deadline_rang or engine.due_hops() or engine.unstarted_children())
+
+    def _should_continue_as_new(self) -> bool:
+        info = workflow.info()
+        limits = self._start.limits
+        return (
+            info.is_continue_as_new_suggested()
+            or info.get_current_history_length() >= limits.events
+            or self._inbox.signals >= limits.signals
+        )
+
+    def _arm_timer(self, engine: Engine) -> None:
+        """One timer at the earliest deadline. A deadline that moves away leaves it to fire early (two events less)."""
+        target = next_deadline(engine.state)
+        if target is None or (self._timer_at is not None and self._timer_at <= target):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = target
+        self._timer = asyncio.create_task(self._ring(target))
+
+    async def _ring(self, target: datetime) -> None:
+        remaining = max(target - workflow.now(), timedelta())
+        await workflow.sleep(remaining, summary=f"earliest deadline {target:%Y-%m-%d %H:%M} UTC")
+        self._timer, self._timer_at, self._deadline_rang = None, None, True
+
+    def _show(self, engine: Engine) -> None:
+        """Search attributes only on change (an upsert is an event); details cost nothing."""
+        now = details.moving_attributes(engine.state, engine.graph)
+        changed = {name: value for name, value in now.items() if self._shown.get(name) != value}
+        if changed:
+            workflow.upsert_search_attributes(details.updates(changed))
+            self._shown = now
+        workflow.set_current_details(details.markdown(engine.info, engine.state, engine.graph))
+
+
+def _cancel_by_ops() -> BareCommand:
+    return BareCommand(
+        id=f"temporal-cancel/{workflow.info().run_id}",
+        kind="cancel",
+        reason="Cancelled in Temporal",
+        actor="ops:temporal",
+    )
