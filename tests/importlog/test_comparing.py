@@ -8,7 +8,7 @@ PLAN = CasePlan(
     (
         PlannedStep(step="log-start"),
         PlannedStep(step="weld", completer="Ann"),
-        PlannedStep(step="test", completer="Bo", starter="Ann"),
+        PlannedStep(step="test", completer="Bo", starter="Ann", starts=True),
     ),
 )
 RIGHT = [Completed("log-start", ""), Completed("weld", "Ann"), Completed("test", "Bo", "Ann"), Completed("log-end", "")]
@@ -36,3 +36,7 @@ def test_another_order_is_a_mismatch_at_each_place() -> None:
 def test_a_missing_and_an_extra_step_are_mismatches() -> None:
     assert told(RIGHT[1]) == ["7, step 2: expected test by Bo, started by Ann, found nothing"]
     assert told(*RIGHT, Completed("pack", "")) == ["7, step 3: expected nothing, found pack by nobody named"]
+
+
+def test_who_started_counts_only_where_the_log_says_so() -> None:
+    assert told(Completed("weld", "Ann", starter="Bo"), RIGHT[2]) == []

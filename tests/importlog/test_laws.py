@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.flow.graph import parse_graph
+from models.flow.routing import choose
+from models.flow.validate import problems_of
 from models.templates.shape import Json
 from tests.importlog.interpreter import walk
 from tests.importlog.writing import read, write_csv, write_xes
 from workers.importlog.compare import compare
+from workers.importlog.discover import discover
 from workers.importlog.executions import executions_of
 from workers.importlog.lifecycle import find_lifecycle
-from workers.importlog.log import Case, Event, Oddities
+from workers.importlog.log import Case, Event, LogError, Oddities
+from workers.importlog.naming import END, HUB, START
 from workers.importlog.ordering import in_order
 from workers.importlog.plan import make_plan
 
@@ -69,6 +75,20 @@ def test_every_case_can_be_walked_and_compares_equal(cases: list[Case]) -> None:
 
 
 @given(logs)
+def test_a_graph_can_be_published_and_routes_as_planned(cases: list[Case]) -> None:
+    plan = make_plan(cases, Oddities())
+    assert problems_of(plan.graph) == ()
+    graph = parse_graph(plan.graph)
+    for case in plan.cases:
+        following = [*(one.step for one in case.steps[1:]), END]
+        for planned, after in zip(case.steps, following, strict=True):
+            way = choose(graph, graph.steps[planned.step], planned.decision_result)
+            assert way.step is not None
+            assert way.step.key == after
+    assert graph.first.key == START
+
+
+@given(logs)
 def test_a_graph_is_sound(cases: list[Case]) -> None:
     graph = make_plan(cases, Oddities()).graph
     keys = [step["key"] for step in graph["steps"]]
@@ -79,6 +99,26 @@ def test_a_graph_is_sound(cases: list[Case]) -> None:
     assert all(0 < len(name) <= 200 for name in names)
     for step in graph["steps"]:
         _assert_ways(step, [edge for edge in graph["edges"] if edge["from_step"] == step["key"]])
+
+
+@given(logs)
+def test_a_hub_leads_every_case_where_edges_are_too_many(cases: list[Case]) -> None:
+    lifecycle = find_lifecycle(cases)
+    walks = [executions_of(case, lifecycle) for case in cases]
+    direct, hub = discover(walks), discover(walks, most_edges=0)
+    assert not direct.has_hub
+    assert hub.has_hub
+    assert problems_of(hub.graph) == ()
+    ways = {(edge["from_step"], edge["to_step"]) for edge in hub.graph["edges"]}
+    for executions in walks:
+        assert set(pairwise(hub.way(executions))) <= ways
+        assert [key for key in hub.way(executions) if key != HUB] == direct.way(executions)
+
+
+def test_a_log_with_more_activities_than_a_process_has_steps_is_refused() -> None:
+    wide = [Case("1", tuple(Event(f"A{number}") for number in range(500)))]
+    with pytest.raises(LogError, match="log_too_wide"):
+        make_plan(wide, Oddities())
 
 
 def _assert_ways(step: Json, leaving: Sequence[Json]) -> None:

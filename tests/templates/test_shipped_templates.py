@@ -6,6 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from models.flow.validate import problems_of
+from models.permissions import ROLE_PERMISSIONS
 from models.templates import SUBJECT_TYPES, ProcessTemplate, get_templates
 from models.templates.shape import Json
 
@@ -93,16 +95,6 @@ REFERENCES = {
     "measurement": ("measurement_definition", "measurement_definitions"),
 }
 
-SHIPPED_ROLES = {
-    "admin",
-    "quality_manager",
-    "engineer",
-    "operator",
-    "approver",
-    "auditor",
-    "importer",
-}
-
 
 def requirements_of(template: ProcessTemplate) -> list[Json]:
     return [one for step in template.graph["steps"] for one in step["requirements"]]
@@ -135,6 +127,11 @@ def test_category_and_subject_type(key: str, category: str, subject_type: str) -
     template = TEMPLATES[key]
     assert (template.key, template.category, template.subject_type) == (key, category, subject_type)
     assert subject_type in SUBJECT_TYPES
+
+
+@EVERY_TEMPLATE
+def test_the_engine_would_publish_it(template: ProcessTemplate) -> None:
+    assert problems_of(template.graph) == ()
 
 
 @EVERY_TEMPLATE
@@ -244,11 +241,12 @@ def test_approvals_and_signatures_name_shipped_roles(template: ProcessTemplate) 
     for approval in template.approval_templates:
         for stage in approval["stages"]:
             assert stage["roles"]
-            assert set(stage["roles"]) <= SHIPPED_ROLES
+            assert set(stage["roles"]) <= set(ROLE_PERMISSIONS)
+            assert all("approval.decide" in ROLE_PERMISSIONS[role] for role in stage["roles"])
             assert stage["mode"] in {"all", "any", "n_of_m"}
     for one in requirements_of(template):
         if one["requirement_type"] == "signature":
-            assert one["config"]["role"] in SHIPPED_ROLES
+            assert one["config"]["role"] in ROLE_PERMISSIONS
 
 
 def test_subject_types_take_any_usual_subject() -> None:

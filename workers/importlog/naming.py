@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from workers.importlog.executions import StepName
 
-START, END = "log-start", "log-end"
-"""Keys of the two steps that no log has."""
+START, END, HUB = "log-start", "log-end", "log-hub"
+"""Keys of the steps that no log has; the hub is only there where a log has too many ways to draw each."""
+
+ARTIFICIAL = frozenset({START, END, HUB})
 
 _ENGINE_WORDS = frozenset({"pass", "approved", "yes", "fail", "rejected", "no"})
 """Decision results with a meaning of their own; a step key is used as a decision result, so it must be none."""
@@ -18,7 +20,7 @@ _LONGEST_NAME = 200
 
 def step_keys(steps: Iterable[StepName]) -> dict[StepName, str]:
     """A unique key for each step, in the order given: a slug of its name, counted on where slugs meet."""
-    taken = {START, END, *_ENGINE_WORDS}
+    taken = {*ARTIFICIAL, *_ENGINE_WORDS}
     keys: dict[StepName, str] = {}
     for step in steps:
         keys[step] = _unique(slug(label(step)), taken, "-{}", _LONGEST_KEY)
@@ -27,11 +29,11 @@ def step_keys(steps: Iterable[StepName]) -> dict[StepName, str]:
 
 
 def step_names(keys: Mapping[StepName, str]) -> dict[str, str]:
-    """A unique name for each step by its key: as the log has it, cut where it is too long; start and end among them."""
+    """A unique name for each step by its key: the log's, cut where it is too long, and those of the artificial ones."""
     taken: set[str] = set()
     names: dict[str, str] = {}
     wanted = [(key, label(step).strip()[:_LONGEST_NAME]) for step, key in keys.items()]
-    for key, name in [*wanted, (START, "Start"), (END, "End")]:  # the log's own names come first
+    for key, name in [*wanted, (START, "Start"), (END, "End"), (HUB, "Next")]:  # the log's own names come first
         names[key] = _unique(name, taken, " ({})", _LONGEST_NAME)
         taken.add(names[key])
     return names

@@ -1,16 +1,17 @@
 """What to do for each case: its steps in order, by whom, and the decision that leads to the next."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from models.templates.shape import Json
-from workers.importlog.discover import discover
+from workers.importlog.discover import Discovery, discover
 from workers.importlog.executions import Execution, executions_of, overlaps
 from workers.importlog.lifecycle import find_lifecycle
 from workers.importlog.log import Case, Oddities
-from workers.importlog.naming import END, START
+from workers.importlog.naming import ARTIFICIAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class CasePlan:
     @property
     def recorded(self) -> tuple[PlannedStep, ...]:
         """The steps that come from the log."""
-        return tuple(one for one in self.steps if one.step != START)
+        return tuple(one for one in self.steps if one.step not in ARTIFICIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +57,47 @@ class ImportPlan:
 
     @property
     def completions(self) -> int:
-        """How many recorded executions the cases have, the artificial start not counted."""
+        """How many recorded executions the cases have, artificial ones not counted."""
         return sum(len(case.recorded) for case in self.cases)
 
 
 def make_plan(cases: Iterable[Case], oddities: Oddities) -> ImportPlan:
-    """Plan the cases of a log; what the engine records in another way than the log is counted in `oddities`."""
+    """Plan the cases of a log; what the engine records in another way than the log is counted in `oddities`.
+
+    Raises:
+        LogError: log_too_wide.
+    """
     read = list(cases)
     lifecycle = find_lifecycle(read)
     executions = [executions_of(case, lifecycle) for case in read]
     for case, done in zip(read, executions, strict=True):
         _count(case.id, done, oddities)
     found = discover(executions)
+    if found.has_hub:
+        oddities.counts["logs with more ways than a process has edges, drawn over a hub"] += 1
     plans = tuple(
-        CasePlan(case.id, _steps([found.keys[one.step] for one in done], done, found.decisions), case.attributes)
+        CasePlan(case.id, tuple(_steps(found, done)), case.attributes)
         for case, done in zip(read, executions, strict=True)
     )
     return ImportPlan(found.graph, plans, sum(len(case.events) for case in read), oddities)
 
 
-def _steps(keys: Sequence[str], done: Sequence[Execution], decisions: frozenset[str]) -> tuple[PlannedStep, ...]:
-    after = [*keys, END]
-    first = PlannedStep(step=START, decision_result=after[0] if START in decisions else "")
-    return (first, *(_step(*one, decisions) for one in zip(keys, after[1:], done, strict=True)))
+def _steps(found: Discovery, executions: Sequence[Execution]) -> Iterator[PlannedStep]:
+    recorded = iter(executions)
+    for key, following in pairwise(found.way(executions)):
+        result = following if key in found.decisions else ""
+        if key in ARTIFICIAL:
+            yield PlannedStep(step=key, decision_result=result)
+        else:
+            yield _step(key, result, next(recorded))
 
 
-def _step(key: str, following: str, done: Execution, decisions: frozenset[str]) -> PlannedStep:
+def _step(key: str, result: str, done: Execution) -> PlannedStep:
     return PlannedStep(
         step=key,
         completer=done.completer,
         starter=done.starter,
-        decision_result=following if key in decisions else "",
+        decision_result=result,
         starts=done.has_start,
         started_at=done.started_at,
         ended_at=done.ended_at,
