@@ -1,0 +1,242 @@
+"""Builders for table tests: graphs in few words, and a scene that plays commands and keeps state and facts.
+
+The scene is the shell without Temporal and PostgreSQL: facts are what its own events say, plus what a test sets.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from models.flow import commands as cmd
+from models.flow import events as ev
+from models.flow.batch import Decision, Outcome, decide_all
+from models.flow.cohorts import pack, unpack
+from models.flow.evolve import fold
+from models.flow.facts import Deadlines, Facts, Unmet, Visits
+from models.flow.graph import Graph, parse_graph
+from models.flow.state import Ref, State, Token
+from models.flow.validate import problems_of
+
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
+INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
+
+WORK = frozenset({"execution.work"})
+PERMISSIONS = {
+    "ann": WORK,
+    "bob": WORK,
+    "sue": WORK | {"execution.force", "instance.control"},
+    "qa": frozenset({"execution.signoff"}),
+    "chief": WORK | {"execution.signoff", "execution.force", "instance.control"},
+    "guest": frozenset(),
+}
+NAMES = {"ann": "Ann Archer", "bob": "Bob Baker"}
+
+Json = dict[str, Any]
+
+
+def step(key: str, **settings: Any) -> Json:
+    """A task step."""
+    return {"key": key, "name": key.upper(), **settings}
+
+
+def end(key: str = "end", status: str = "", **settings: Any) -> Json:
+    """A terminal step."""
+    return step(key, is_terminal=True, terminal_status=status, **settings)
+
+
+def gate(key: str = "gate", **settings: Any) -> Json:
+    """A requirement that the scene holds unmet until `give_evidence`."""
+    return {"key": key, "requirement_type": "custom", "name": key.title(), **settings}
+
+
+def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
+    """A way on."""
+    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition}
+
+
+def graph(*parts: Json, checked: bool = True) -> Graph:
+    """A graph of steps and edges, which must be valid."""
+    raw = raw_graph(*parts)
+    if checked:
+        assert problems_of(raw) == ()
+    return parse_graph(raw)
+
+
+def raw_graph(*parts: Json) -> Json:
+    """Steps and edges, told apart by what they have."""
+    return {
+        "steps": [part for part in parts if "from_step" not in part],
+        "edges": [part for part in parts if "from_step" in part],
+    }
+
+
+LINE = (step("a"), step("b"), end())
+"""Two tasks and an end."""
+
+
+@dataclass
+class Scene:
+    """An instance that a test plays with."""
+
+    graph: Graph
+    subjects: int = 1
+    state: State = field(default_factory=lambda: State(instance_id=INSTANCE))
+    now: datetime = NOW
+    unmet: set[Ref] = field(default_factory=set)
+    events: list[ev.Event] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    _commands: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin."""
+        if self.subjects:
+            self.play(cmd.Begin(subjects=self.subjects))
+
+    def play(self, *commands: cmd.Command) -> tuple[ev.Event, ...]:
+        """Decide in one batch, fold what would be recorded, and return it."""
+        decision = self.decide(*commands)
+        recorded = [item.event for item in unpack(pack(decision.happened))]
+        before, self.state = self.state, fold(self.state, recorded)
+        self.state.seq += bool(recorded)
+        self.events += recorded
+        self.outcomes += decision.outcomes
+        self._open_gates(recorded)
+        assert before.seq + bool(recorded) == self.state.seq
+        return tuple(item.event for item in decision.happened)
+
+    def decide(self, *commands: cmd.Command) -> Decision:
+        """What would happen."""
+        return decide_all(self.graph, self.state, commands, self.facts(), self.now)
+
+    def facts(self) -> Facts:
+        """What an honest reader of the journal would say."""
+        return Facts(
+            permissions=PERMISSIONS,
+            names=NAMES,
+            unmet={ref: _why(ref) for ref in self.unmet if ref in self.state.tokens},
+            workers=self._workers(),
+            visits=self._visits(),
+            deadlines={key: self._deadline(key) for key in self.graph.steps},
+            closed=self._closed(),
+        )
+
+    def do(self, kind: str, actor: str = "ann", ref: Ref | None = None, **more: Any) -> Outcome:
+        """One command of a person on one execution (default: the only one there is)."""
+        return self.ask(command(kind, actor, self.only if ref is None else ref, **more))
+
+    def ask(self, asked: cmd.Command) -> Outcome:
+        """One command under an id of its own; its outcome."""
+        self.play(asked)
+        return self.outcomes[-1]
+
+    @property
+    def only(self) -> Ref:
+        """The only open execution."""
+        (ref,) = self.state.tokens
+        return ref
+
+    def token(self, ref: Ref | None = None) -> Token:
+        """An open execution."""
+        return self.state.tokens[self.only if ref is None else ref]
+
+    def places(self) -> dict[int, str]:
+        """Subject → step, of what is open."""
+        return {ref.subject: ref.step for ref in sorted(self.state.tokens)}
+
+    def pass_time(self, **by: float) -> None:
+        """Let the clock run."""
+        self.now += timedelta(**by)
+
+    def give_evidence(self, *refs: Ref) -> None:
+        """Meet the gates of executions."""
+        self.unmet.difference_update(refs)
+
+    def withdraw_evidence(self, *refs: Ref) -> None:
+        """Open them again."""
+        self.unmet.update(refs)
+
+    def _open_gates(self, recorded: Iterable[ev.Event]) -> None:
+        for event in recorded:
+            if isinstance(event, ev.ExecutionEntered) and self.graph.steps[event.ref.step].mandatory:
+                self.unmet.add(event.ref)
+            if isinstance(event, ev.ChildEnded):
+                self.unmet.discard(event.ref)
+
+    def _visits(self) -> dict[tuple[int, str], Visits]:
+        found: dict[tuple[int, str], Visits] = {}
+        for event in self.events:
+            if isinstance(event, ev.ExecutionEntered):
+                place = (event.ref.subject, event.ref.step)
+                before = found.get(place, Visits())
+                found[place] = Visits(last=before.last + 1, counted=before.counted + 1)
+        return found
+
+    def _workers(self) -> dict[Ref, frozenset[str]]:
+        found: dict[Ref, frozenset[str]] = {}
+        for event in self.events:
+            if isinstance(
+                event, ev.ExecutionClaimed | ev.ExecutionStarted | ev.SignoffAwaited | ev.BatchAwaited
+            ) and (event.by is not None):
+                found[event.ref] = found.get(event.ref, frozenset()) | {event.by}
+        return found
+
+    def _closed(self) -> dict[Ref, str]:
+        found: dict[Ref, str] = {}
+        for event in self.events:
+            if isinstance(event, ev.ExecutionCompleted):
+                found[event.ref] = "completed"
+            elif isinstance(event, ev.ExecutionCancelled):
+                found[event.ref] = "cancelled"
+        return found
+
+    def _deadline(self, key: str) -> Deadlines:
+        at = self.graph.steps[key]
+        return Deadlines(
+            due_at=self.now + at.expected_duration if at.expected_duration else None,
+            limit_at=self.now + at.max_duration if at.max_duration else None,
+        )
+
+
+def _why(ref: Ref) -> tuple[Unmet, ...]:
+    return (Unmet(requirement_id=f"{ref.step}-gate", key="gate", name="Gate", reason="nothing was given"),)
+
+
+KINDS: dict[str, Any] = {
+    "claim": cmd.Claim,
+    "start": cmd.Start,
+    "complete": cmd.Complete,
+    "release": cmd.Release,
+    "signoff": cmd.SignOff,
+}
+
+
+def command(kind: str, actor: str, ref: Ref, **more: Any) -> cmd.Command:
+    """A person's command on an execution."""
+    built: cmd.Command = KINDS[kind](command_id=f"{kind}-{actor}-{ref}", actor=actor, ref=ref, **more)
+    return built
+
+
+def hold(actor: str = "sue", reason: str = "audit finding") -> cmd.Hold:
+    """Stop all work."""
+    return cmd.Hold(command_id="hold", actor=actor, reason=reason)
+
+
+def resume(actor: str = "sue", reason: str = "finding closed") -> cmd.Resume:
+    """Go on."""
+    return cmd.Resume(command_id="resume", actor=actor, reason=reason)
+
+
+def cancel(actor: str = "sue", reason: str = "order withdrawn") -> cmd.Cancel:
+    """End it."""
+    return cmd.Cancel(command_id="cancel", actor=actor, reason=reason)
+
+
+def of_type(events: Iterable[ev.Event], *types: type) -> list[Any]:
+    """The events of some types."""
+    return [event for event in events if isinstance(event, types)]
+
+
+def kinds(events: Iterable[ev.Event]) -> list[str]:
+    """What happened, in words."""
+    return [event.kind for event in events]
