@@ -83,7 +83,7 @@ class Loaded:
     Attributes:
         graph: canonical JSON of the pinned process version.
         state: carried form of the journal's fold (`models.flow.carry`); None where the caller brought its own.
-        rechecks: executions that can move by themselves, wait, or await a sign-off: a run that came back looks again.
+        rechecks: executions that can move by themselves, wait, or await a sign-off; a run that came back looks again.
         unsettled: accepted commands without an outcome, oldest first.
         children_ended: children of which the parent has not heard yet, with their last status.
     """
@@ -207,7 +207,7 @@ class Recorded:
     """What record did.
 
     Attributes:
-        status: `recorded`: written, `cohorts` is what happened. `behind`: nothing written, `cohorts` (or, after a large gap,
+        status: `recorded`: written, `cohorts` is what happened. `behind`: nothing written, `cohorts` (after a large gap
             `state`) is what happened meanwhile. `changed`: nothing written, the evidence of `changed` moved.
             `rejected`: nothing written, the database refuses this batch for good (SQLSTATE class 22 or 23).
         seq: journal position afterwards.

@@ -52,7 +52,8 @@ _VISITS = text(
     """
     SELECT subject_no, step_key, max(visit_number) AS last, count(*) FILTER (WHERE status <> 'rolled_back') AS counted
     FROM step_execution
-    WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND subject_no = ANY(:subjects) AND step_key = ANY(:steps)
+    WHERE tenant_id = :tenant AND workflow_instance_id = :instance
+      AND subject_no = ANY(:subjects) AND step_key = ANY(:steps)
     GROUP BY subject_no, step_key
     """
 )

@@ -44,7 +44,7 @@ async def read_after(
     """Journal positions and cohorts that follow `after`, at most `limit`."""
     parameters = {"tenant": tenant_id, "instance": instance_id, "after": after, "limit": limit}
     rows = (await connection.execute(_READ, parameters)).mappings().all()
-    return [(row["seq"], cohort_of(row)) for row in rows]
+    return [(row["seq"], cohort_of(dict(row))) for row in rows]
 
 
 async def fold_journal(connection: AsyncConnection, tenant_id: UUID, instance_id: UUID) -> State:

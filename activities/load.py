@@ -1,4 +1,4 @@
-"""What a run of an instance needs before its first decision: the pinned graph, and the journal's fold if it has none."""
+"""What a run needs before its first decision: the pinned graph, and the journal's fold if it carries no state."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -20,7 +20,8 @@ from models.flow.status import DONE_BUT_OPEN
 _INSTANCE = text(
     """
     SELECT i.identifier, i.name, i.parent_instance_id,
-           (SELECT count(*) FROM workflow_subject w WHERE (w.tenant_id, w.instance_id) = (i.tenant_id, i.id)) AS subjects
+           (SELECT count(*) FROM workflow_subject w
+            WHERE (w.tenant_id, w.instance_id) = (i.tenant_id, i.id)) AS subjects
     FROM workflow_instance i WHERE i.tenant_id = :tenant AND i.id = :instance
     """
 )

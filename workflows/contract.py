@@ -1,4 +1,4 @@
-"""Names, queue, input and limits of the instance workflow: what API, dispatcher and tests need to start and signal it."""
+"""Names, queue, input and limits of the instance workflow: what is needed to start and to signal it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

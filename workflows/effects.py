@@ -42,3 +42,7 @@ async def _start(start: InstanceInput, engine: Engine, child_id: str, child: Chi
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("child runs already", extra={"child": child_id})
+
+
+def _short(text: str) -> str:
+    return text.encode()[:200].decode(errors="ignore")

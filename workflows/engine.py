@@ -1,7 +1,10 @@
-"""The record protocol of one instance: facts → decide → record → fold, again where the world moved meanwhile (ADR 0001).
+"""The record protocol of one instance: facts → decide → record → fold; again where the world moved (ADR 0001).
 
 `Engine` owns the state. It changes only by what record returned.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from temporalio import workflow
 
@@ -35,34 +38,28 @@ EVIDENCE_STRIKES = 2
 class Engine:
     """State and graph of one instance, and how they move."""
 
-    def __init__(self, key: InstanceKey, loaded: Loaded, carried: "InstanceInput") -> None:
-        """Take over what the journal or the run before knows.
-
-        Args:
-            key: tenant and instance.
-            loaded: graph, fixed facts and, for a run without carried state, the journal's fold.
-            carried: the run's input.
-        """
+    def __init__(self, key: InstanceKey, loaded: Loaded, carried: Mapping[str, Any] | None) -> None:
+        """Take over what the journal (`loaded.state`) or the run before (`carried`) knows."""
         self.key = key
         self.info = loaded.info
         self.graph = parse_graph(loaded.graph)
-        state = carried.carried if carried.carried is not None else loaded.state
+        state = loaded.state if carried is None else carried
         self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
 
-    async def begin_or_recover(self, subjects: int) -> None:
-        """First record of a new instance; a note in the journal where a run was lost."""
+    async def begin(self, subjects: int) -> None:
+        """First record of a new instance: every subject at the first step."""
         while self.state.seq == 0:
             read = await read_facts(FactsRequest(key=self.key, entering=(self.graph.first.key,), now=workflow.now()))
-            await self._write(self._decide((cmd.Begin(subjects=subjects),), read), read)
-        if self.state.status is InstanceStatus.PENDING or workflow.info().continued_run_id is not None:
-            return
+            recorded = await self._write(self._decide((cmd.Begin(subjects=subjects),), read), read)
+            _raise_if_rejected(recorded)
 
     async def recover(self) -> None:
         """Say in the journal that this run took over from one that was lost."""
         before = self.state.seq
         while self.state.seq == before:
             event = ev.InstanceRecovered(at=workflow.now(), cause="run_gone")
-            await self._write(Decision((Happened(event=event, command_id=None),), ()), BatchFacts())
+            recorded = await self._write(Decision((Happened(event=event, command_id=None),), ()), BatchFacts())
+            _raise_if_rejected(recorded)
 
     def due_hops(self) -> tuple[Ref, ...]:
         """Executions that may move by themselves and have not been looked at; none while on hold."""
@@ -92,7 +89,7 @@ class Engine:
             return await self._handle(work)
         except Poison:
             back = [await self._handle_alone(piece) for piece in work.pieces()]
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it must not fail this task for ever (DESIGN §2.5)
             workflow.logger.exception("batch cannot be decided; its pieces go one by one")
             back = [await self._handle_alone(piece) for piece in work.pieces()]
         return Work(
@@ -105,8 +102,11 @@ class Engine:
         strikes = 0
         while work:
             read = await read_facts(self._request(work))
-            put_back = Work(commands=(*put_back.commands, *read.deferred), rechecks=put_back.rechecks)
             taken = {ref.subject for row in read.commands for ref in row.refs}
+            put_back = Work(
+                commands=(*put_back.commands, *read.deferred),
+                rechecks=(*put_back.rechecks, *(ref for ref in work.rechecks if ref.subject in taken)),
+            )
             work = Work(
                 commands=tuple(row.id for row in read.commands),
                 rechecks=tuple(ref for ref in work.rechecks if ref.subject not in taken),
@@ -121,8 +121,7 @@ class Engine:
             recorded = await self._write(decision, read)
             if recorded.status == "recorded":
                 break
-            if recorded.status == "rejected":
-                raise Poison(recorded.error)
+            _raise_if_rejected(recorded)
             if recorded.status == "changed":
                 strikes += 1
                 if strikes >= EVIDENCE_STRIKES:
@@ -170,7 +169,7 @@ class Engine:
         """One thing; what cannot be borne even alone is refused, or becomes an incident where nobody asked for it."""
         try:
             return await self._handle(piece)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             workflow.logger.exception("a command cannot be processed", extra={"piece": str(piece)})
             return await self._refuse(piece, type(error).__name__)
 
@@ -202,6 +201,11 @@ class Engine:
         if self.state.status is not InstanceStatus.ON_HOLD:
             for ref in refs:
                 self.state.hops.pop(ref, None)
+
+
+def _raise_if_rejected(recorded: Recorded) -> None:
+    if recorded.status == "rejected":
+        raise Poison(recorded.error)
 
 
 def _split(work: Work, rows: tuple[CommandRow, ...], changed: tuple[Ref, ...]) -> tuple[Work, Work]:

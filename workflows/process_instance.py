@@ -39,7 +39,7 @@ class ProcessInstance:
         self._shown: dict[str, object] = {}
 
     @workflow.run
-    async def run(self, start: InstanceInput) -> str:
+    async def run(self, _start: InstanceInput) -> str:
         """Serve the instance until it is closed. A cancel from Temporal's Web UI is a command by `ops:temporal`."""
         serving = asyncio.create_task(self._serve())
         while not serving.done():
@@ -147,7 +147,10 @@ class ProcessInstance:
             self._inbox.evidence.update(dict.fromkeys(loaded.rechecks))
             self._inbox.children.update(loaded.children_ended)
             workflow.upsert_search_attributes(details.fixed_attributes(loaded.info))
-            await engine.begin_or_recover(loaded.subjects)
+            if engine.state.seq == 0:
+                await engine.begin(loaded.subjects)
+            elif engine.state.status not in INSTANCE_CLOSED:
+                await engine.recover()
         return engine
 
     async def _settle_the_rest(self) -> None:

@@ -1,0 +1,32 @@
+"""Gates of executions that a record opens or closes: what a requirement type does on entry and at the end."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.projection import Place
+from models.flow.graph import Graph
+from models.requirements.registry import close_gates, open_gates
+from models.tables import StepExecution
+
+
+async def open_gates_of(
+    session: AsyncSession, place: Place, graph: Graph, step: str, ids: Sequence[UUID], now: datetime
+) -> None:
+    """Let the requirements of a step open what they need for these executions, approval requests above all."""
+    if not graph.steps[step].requirements:
+        return
+    query = select(StepExecution).where(StepExecution.tenant_id == place.tenant, col(StepExecution.id).in_(ids))
+    entered = (await session.exec(query)).all()
+    await open_gates(session, place.tenant, place.process, graph, entered, now)
+
+
+async def close_gates_of(
+    session: AsyncSession, place: Place, graph: Graph, step: str, ids: Sequence[UUID], now: datetime
+) -> None:
+    """Let them withdraw what is still pending for executions that are over."""
+    if graph.steps[step].requirements:
+        await close_gates(session, place.tenant, ids, now)

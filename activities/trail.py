@@ -1,0 +1,165 @@
+"""The audit entries of a record: one for each execution that an event changed, one for each event of the instance.
+
+Old values come from the rows before the record; what happens within it is followed along.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.contract import Cohort
+from activities.journal import event_data
+from activities.projection import Place
+from models.flow import events as ev
+from models.flow.graph import Graph
+from models.flow.state import Ref
+from models.store.audit import Actor, AuditDraft, engine_actor
+
+_BEFORE = text(
+    """
+    SELECT e.subject_no, e.step_key, e.visit_number, e.branch, e.status, u.username
+    FROM step_execution e LEFT JOIN user_account u ON (u.tenant_id, u.id) = (e.tenant_id, e.assigned_to)
+    WHERE e.tenant_id = :tenant AND e.id = ANY(:ids)
+    """
+)
+
+_BECOMES: Mapping[str, str] = {
+    "execution_entered": "pending",
+    "execution_claimed": "claimed",
+    "execution_started": "in_progress",
+    "execution_released": "pending",
+    "signoff_awaited": "awaiting_signoff",
+    "batch_awaited": "waiting",
+    "execution_completed": "completed",
+    "execution_cancelled": "cancelled",
+}
+_SILENT = frozenset({"execution_checked", "child_started"})
+"""Events of the engine's own bookkeeping: in the journal, not in the audit trail."""
+_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A command of this record: who asked for it, and whether it was settled before."""
+
+    id: UUID
+    kind: str
+    actor: Actor
+    body: Mapping[str, Any]
+    settled: bool
+
+    @classmethod
+    def of(cls, tenant_id: UUID, row: Mapping[str, Any]) -> "Asked":
+        """From its row, joined with the actor's username."""
+        actor = Actor(
+            tenant_id=tenant_id,
+            user_id=row["actor_id"],
+            name=row["username"],
+            on_behalf_of=row["on_behalf_of"] or "",
+            source=row["source"],
+        )
+        return cls(id=row["id"], kind=row["kind"], actor=actor, body=row["body"], settled=row["outcome"] is not None)
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of whoever asked."""
+        args = self.body.get("args", {})
+        return str(args.get("reason") or args.get("force") or args.get("notes") or args.get("comment") or "")
+
+
+@dataclass(slots=True)
+class Trail:
+    """Collects drafts while a record is projected."""
+
+    place: Place
+    graph: Graph
+    asked: Mapping[str, Asked]
+    drafts: list[AuditDraft] = field(default_factory=list)
+    _statuses: dict[Ref, dict[str, Any]] = field(default_factory=dict)
+
+    async def look_before(self, connection: AsyncConnection, cohorts: Sequence[Cohort]) -> None:
+        """Read what the executions concerned were before."""
+        ids = {
+            one
+            for cohort in cohorts
+            if (ref := getattr(cohort.event, "ref", None)) is not None and cohort.event.kind != "execution_entered"
+            for one in self.place.ids(ref, cohort.subjects)
+        }
+        if not ids:
+            return
+        rows = await connection.execute(_BEFORE, {"tenant": self.place.tenant, "ids": sorted(ids)})
+        for row in rows:
+            ref = Ref(row.subject_no, row.step_key, row.visit_number, row.branch)
+            self._statuses[ref] = _values(row.status, row.username)
+
+    def note(self, cohort: Cohort) -> None:
+        """Draft the entries of one cohort."""
+        event = cohort.event
+        if event.kind in _SILENT:
+            return
+        asked = self.asked.get(cohort.command_id or "")
+        actor = engine_actor(self.place.tenant) if asked is None else asked.actor
+        reason = str(getattr(event, "reason", "") or getattr(event, "forced", "") or (asked.reason if asked else ""))
+        ref: Ref | None = getattr(event, "ref", None)
+        if ref is None or ref.subject < 0:
+            self._note_instance(event, actor, reason)
+            return
+        details = self._details(event)
+        status = _BECOMES.get(event.kind)
+        for subject, execution in zip(cohort.subjects, self.place.ids(ref, cohort.subjects), strict=True):
+            at = ref._replace(subject=subject)
+            old = self._statuses.get(at)
+            new = old if status is None else self._become(at, status, event, actor)
+            self.drafts.append(
+                AuditDraft(
+                    action=event.kind,
+                    object_type="execution",
+                    object_id=execution,
+                    old=old,
+                    new={**(new or {}), **details} if details else new,
+                    reason=reason,
+                    instance_id=self.place.instance,
+                    execution_id=execution,
+                    actor=actor,
+                )
+            )
+
+    def _become(self, at: Ref, status: str, event: ev.Event, actor: Actor) -> dict[str, Any]:
+        before = self._statuses.get(at, {})
+        holder = before.get("assigned_to")
+        if event.kind in {"execution_claimed", "execution_started"}:
+            holder = actor.name
+        elif event.kind in {"execution_released", "execution_entered"}:
+            holder = None
+        self._statuses[at] = _values(status, holder)
+        return self._statuses[at]
+
+    def _note_instance(self, event: ev.Event, actor: Actor, reason: str) -> None:
+        self.drafts.append(
+            AuditDraft(
+                action=event.kind,
+                object_type="instance",
+                object_id=self.place.instance,
+                new=self._details(event) or None,
+                reason=reason,
+                instance_id=self.place.instance,
+                actor=actor,
+            )
+        )
+
+    def _details(self, event: ev.Event) -> dict[str, Any]:
+        """What the event says beyond who, when, why and status: step, result, way on, incident."""
+        details = {name: value for name, value in event_data(event).items() if name not in _OWN_FIELDS and value}
+        ref: Ref | None = getattr(event, "ref", None)
+        if ref is not None and ref.subject >= 0:
+            details["step"] = self.graph.steps[ref.step].name
+            details["visit"] = ref.visit
+        return details
+
+
+def _values(status: str, assigned_to: str | None) -> dict[str, Any]:
+    return {"status": status} if assigned_to is None else {"status": status, "assigned_to": assigned_to}
