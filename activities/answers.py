@@ -9,7 +9,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.contract import Cohort, RecordRequest
 from activities.projection import Place
-from activities.trail import Asked
 from models.enums import CommandOutcome
 from models.flow import events as ev
 from models.flow.batch import Outcome
@@ -22,9 +21,7 @@ SHOWN = 20
 """Executions whose whole view is stored with the answer; beyond that ids and words suffice."""
 
 
-async def settle(
-    session: AsyncSession, place: Place, request: RecordRequest, asked: Mapping[str, Asked], seq: int
-) -> None:
+async def settle(session: AsyncSession, place: Place, request: RecordRequest, seq: int) -> None:
     """Write outcome, answer and journal position of every command of this record."""
     by_command: dict[str, list[Outcome]] = {}
     for outcome in request.outcomes:

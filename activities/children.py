@@ -41,7 +41,7 @@ class ChildProcessUnusableError(RuntimeError):
 async def create_child(
     session: AsyncSession, engine: AsyncEngine, place: Place, graph: Graph, event: ev.ChildRequested
 ) -> None:
-    """Write the pending rows of one nested instance: its subjects by the requirement's rule, its identifier, its origin.
+    """Write the pending rows of one nested instance: subjects by the requirement's rule, identifier, origin.
 
     Raises:
         ChildProcessUnusableError: the requirement cannot be carried out as it is configured.

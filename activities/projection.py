@@ -88,7 +88,8 @@ _REOPEN = _executions(
     " decision_result = '', ready_at = NULL, ready_rev = NULL"
 )
 _COMPLETE = _executions(
-    f"status = 'completed', exited_at = :at, completed_by = :by, decision_result = :result, next_step_id = :next, {_NOTE}"
+    "status = 'completed', exited_at = :at, completed_by = :by, decision_result = :result, next_step_id = :next,"
+    f" {_NOTE}"
 )
 _CANCEL = _executions("status = 'cancelled', exited_at = :at")
 _OVERDUE = _executions("overdue = true, escalation_level = GREATEST(escalation_level, :level)")

@@ -174,7 +174,7 @@ class _Writing:
             trail.note(cohort)
         seq = locked.seq + len(request.cohorts)
         digests = await add_chained(self.session, locked.head, Journal, self._journal_rows(request.cohorts, locked))
-        await settle(self.session, self.place, request, asked, seq)
+        await settle(self.session, self.place, request, seq)
         await write_audit(
             self.session, engine_actor(self.place.tenant), trail.drafts, head=locked.head, covering=digests
         )

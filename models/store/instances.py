@@ -4,11 +4,11 @@ An instance is created here for the API and, as a child, for the record activity
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.tables import Outbox, Process, WorkflowInstance
@@ -40,6 +40,7 @@ async def create_instance(
     triggered_by: UUID | None = None,
     triggered_requirement_id: UUID | None = None,
     child_no: int | None = None,
+    start_after: timedelta = timedelta(),
 ) -> WorkflowInstance:
     """Write a pending instance, its subjects 0 … n-1 in the order given, and the outbox row that starts its workflow.
 
@@ -50,6 +51,7 @@ async def create_instance(
         process: An approved version.
         identifier: From `models.store.identifiers`; unique in the tenant.
         subjects: Ids of existing subjects of the process's type, no duplicates, at most 10,000.
+        start_after: How long the outbox leaves the start to others (a parent's workflow starts its children).
     """
     instance = WorkflowInstance(
         tenant_id=tenant_id,
@@ -70,16 +72,22 @@ async def create_instance(
     await session.flush()
     connection = await session.connection()
     await connection.execute(_ADD_SUBJECTS, {"tenant": tenant_id, "instance": instance_id, "subjects": list(subjects)})
-    await put_in_outbox(session, tenant_id, START_TOPIC, str(instance_id), {"instance_id": str(instance_id)})
+    payload = {"instance_id": str(instance_id)}
+    await put_in_outbox(session, tenant_id, START_TOPIC, str(instance_id), payload, after=start_after)
     return instance
 
 
 async def put_in_outbox(
-    session: AsyncSession, tenant_id: UUID, topic: str, key: str, payload: Mapping[str, Any]
+    session: AsyncSession,
+    tenant_id: UUID,
+    topic: str,
+    key: str,
+    payload: Mapping[str, Any],
+    *,
+    after: timedelta = timedelta(),
 ) -> None:
-    """Leave something for the dispatcher and wake it at commit."""
+    """Leave something for the dispatcher, to be taken no earlier than `after` from now, and wake it at commit."""
     connection = await session.connection()
-    await connection.execute(
-        insert(Outbox), {"tenant_id": tenant_id, "topic": topic, "key": key, "payload": dict(payload)}
-    )
+    row = {"tenant_id": tenant_id, "topic": topic, "key": key, "payload": dict(payload)}
+    await connection.execute(insert(Outbox).values(next_attempt_at=func.now() + after), row)
     await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": OUTBOX_CHANNEL})
