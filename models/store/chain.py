@@ -19,7 +19,7 @@ from models.enums import Chain
 from models.store.canonical import canonical
 from models.store.errors import NotFoundError
 
-_TABLES: Final = {Chain.INSTANCE: "workflow_instance", Chain.EXECUTION: "step_execution", Chain.TENANT: "tenant"}
+HEAD_TABLES: Final = {Chain.INSTANCE: "workflow_instance", Chain.EXECUTION: "step_execution", Chain.TENANT: "tenant"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +96,14 @@ def _where(chain: Chain) -> str:
 
 def _lock(chain: Chain) -> TextClause:
     return text(
-        f"SELECT chain_n, chain_hash FROM {_TABLES[chain]} "  # noqa: S608 - names from the code
+        f"SELECT chain_n, chain_hash FROM {HEAD_TABLES[chain]} "  # noqa: S608 - names from the code
         f"WHERE {_where(chain)} FOR NO KEY UPDATE"
     )
 
 
 def _seal(chain: Chain) -> TextClause:
     return text(
-        f"WITH moved AS (UPDATE {_TABLES[chain]} SET chain_n = :n, chain_hash = :hash "  # noqa: S608 - as above
+        f"WITH moved AS (UPDATE {HEAD_TABLES[chain]} SET chain_n = :n, chain_hash = :hash "  # noqa: S608 - as above
         f"WHERE {_where(chain)} AND chain_n = :n - 1 RETURNING 1) "
         "INSERT INTO chain_link (tenant_id, chain, chain_id, n, at, payload_digest, prev_hash, hash) "
         "SELECT :tenant, :chain, :id, :n, :at, :payload, :prev, :hash FROM moved"
