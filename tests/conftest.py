@@ -12,9 +12,16 @@ from itertools import count
 import pytest
 from psycopg import sql
 
+from models.settings import Settings
 from workers.embedded.postgres import EmbeddedPostgres
 from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
 from workers.migrate import upgrade
+
+# A developer's own settings must not reach the tests.
+_theirs = {name for name in os.environ if name.startswith(("GATEWORK_", "TEMPORAL_")) or name.endswith("DATABASE_URL")}
+for _name in _theirs - {"GATEWORK_CHROMIUM"}:
+    del os.environ[_name]
+Settings.model_config["env_file"] = None
 
 _names = (f"test_{number}" for number in count())
 TEMPLATE = "migrated"

@@ -61,12 +61,19 @@ def api() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    check: Annotated[bool, typer.Option(help="Only ask Temporal whether a worker of this machine polls.")] = False,
+) -> None:
     """Serve the Temporal task queues: the core's and that of GATEWORK_SITE."""
-    from workers import logs, run_worker  # noqa: PLC0415
+    from workers import logs, polling, run_worker  # noqa: PLC0415
     from workers.loop import run  # noqa: PLC0415
 
     settings = _settings()
+    if check:
+        idle = run(polling.queues_without_us(settings))
+        if idle:
+            _fail(f"No worker of this machine polls {', '.join(idle)}.")
+        return
     logs.configure(settings)
     run(run_worker.run(settings))
 
