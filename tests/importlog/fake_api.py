@@ -72,6 +72,8 @@ class FakeApi:
         return answer
 
     def _get(self, path: list[str], params: httpx.QueryParams) -> Json:
+        if len(path) == 2 and path[0] == "workflows":
+            return self.instances[path[1]]
         match path:
             case ["me"]:
                 return {"tenant": {"key": "demo", "is_sandbox": self.sandbox}, "permissions": list(self.permissions)}
@@ -79,8 +81,8 @@ class FakeApi:
                 return self._page(list(self.subject_types.values()), params)
             case ["processes"]:
                 return self._page(list(self.processes.values()), params)
-            case ["processes" | "workflows", str(one)]:
-                return {**self.processes, **self.instances}[one]
+            case ["processes", one]:
+                return self.processes[one]
             case ["workflows", one, "executions"]:
                 return self._page([e for e in self.executions.values() if e["workflow"] == one][::-1], params)
             case ["workflows", one, "audit"]:
@@ -129,7 +131,7 @@ class FakeApi:
             self.instances[instance]["status"] = step["terminal_status"]
             return []
         same = [e for e in self.executions.values() if e["workflow"] == instance and e["step"]["key"] == step["key"]]
-        made = {
+        made: Json = {
             "id": str(uuid4()),
             "workflow": instance,
             "step": {"key": step["key"], "name": step["name"]},

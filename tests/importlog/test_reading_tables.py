@@ -28,7 +28,7 @@ def test_start_and_end_of_a_row_become_two_events_that_belong_together(tmp_path:
     told = [(one.activity, one.lifecycle, one.timestamp and one.timestamp.hour) for one in case.events]
     assert told == [("A", "start", 10), ("A", "complete", 11), ("B", "start", 12), ("C", "", 13)]
     assert case.events[0].instance == case.events[1].instance != ""
-    assert oddities.counts == {"rows that end before they start": 1}
+    assert oddities.counts == {"records that end before they start": 1}
 
 
 def test_case_columns_describe_the_case(tmp_path: Path) -> None:

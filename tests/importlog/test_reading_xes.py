@@ -93,6 +93,21 @@ def test_other_attributes_can_be_named(tmp_path: Path) -> None:
     assert one.timestamp == datetime(2026, 4, 3, 10, tzinfo=UTC)
 
 
+def test_a_start_beside_the_time_of_an_event_makes_it_two(tmp_path: Path) -> None:
+    times = (
+        '<date key="start_timestamp" value="2026-01-01T10:00:00Z"/><date key="time:timestamp" value="{}"/>',
+        '<string key="org:resource" value="Ann"/>',
+    )
+    begun = event("Weld", times[0].format("2026-01-01T11:00:00Z"), times[1])
+    (case,) = read(write(tmp_path / "l.xes", log(NAMED.format(begun + event("Test")))))
+    assert [(one.activity, one.lifecycle) for one in case.events] == [
+        ("Weld", "start"),
+        ("Weld", "complete"),
+        ("Test", ""),
+    ]
+    assert case.events[0].instance == case.events[1].instance != ""
+
+
 def test_cases_without_or_with_the_same_id_or_without_events_are_kept(tmp_path: Path) -> None:
     inside = f"<trace>{event('A')}</trace>{NAMED.format(event('B'))}{NAMED.format('')}{NAMED.format(event('C'))}"
     oddities = Oddities()

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workers.importlog.client import Api, ApiProblem
@@ -58,7 +59,8 @@ def import_log(asked: Asked, report_file: Path | None) -> int:
 
 def _made(asked: Asked, console: Console) -> ImportReport:
     oddities = Oddities()
-    plan = make_plan(read_cases(asked.file, asked.fields, oddities, asked.limit), oddities)
+    with console.status(f"Reading {escape(asked.file.name)}"):
+        plan = make_plan(read_cases(asked.file, asked.fields, oddities, asked.limit), oddities)
     target = Target(
         run_id=asked.run_id or uuid4(),
         log_name=asked.file.name,

@@ -1,4 +1,4 @@
-"""From the events of a file to cases: order in time, and ids that are unique."""
+"""From the records of a file to cases: start and end of a record, order in time, and ids that are unique."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -39,6 +39,20 @@ class CaseBuilder:
             unique = f"{name} ({self.named[name]})"
         self.named[unique] = 1
         return unique
+
+
+def moments(
+    begun: datetime | None, ended: datetime | None, lifecycle: str, where: str, oddities: Oddities
+) -> list[tuple[datetime | None, str]]:
+    """What a record with two times says: one event, or the start and the end of one execution, with transitions."""
+    if begun is None or lifecycle.casefold() not in ("", "complete"):
+        return [(ended, lifecycle)]
+    if ended is None:
+        return [(begun, "start")]
+    if ended < begun:
+        oddities.add("records that end before they start", where)
+        return [(ended, lifecycle)]
+    return [(begun, "start"), (ended, "complete")]
 
 
 def in_order(events: Sequence[Event], case_id: str, oddities: Oddities) -> tuple[Event, ...]:

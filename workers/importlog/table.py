@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from workers.importlog.columns import Columns, find_columns
 from workers.importlog.log import Case, Event, Fields, LogError, Oddities
-from workers.importlog.ordering import CaseBuilder
+from workers.importlog.ordering import CaseBuilder, moments
 from workers.importlog.timestamps import Reader, reader_for
 
 Opener = Callable[[], BinaryIO]
@@ -79,24 +79,12 @@ class _Cells:
             return
         resource = self._cell(row, self.columns.resource)
         attributes = dict(zip(self.header, row, strict=False)) if self.keep_attributes else {}
-        for moment, lifecycle in self._moments(row):
-            # Start and end of one row belong together, whatever lies between them.
-            instance = f"row {self.rows_read}" if self.columns.start is not None else ""
+        # Start and end of one row belong together, whatever lies between them.
+        instance = f"row {self.rows_read}" if self.columns.start is not None else ""
+        begun, ended = self._time(row, self.columns.start), self._time(row, self.columns.timestamp)
+        where, transition = self._cell(row, self.columns.case_id), self._cell(row, self.columns.lifecycle)
+        for moment, lifecycle in moments(begun, ended, transition, where, self.oddities):
             yield Event(activity, lifecycle, moment, resource, instance, attributes)
-
-    def _moments(self, row: Row) -> list[tuple[datetime | None, str]]:
-        """What one row records: one event, or the start and the end of one execution."""
-        begun = self._time(row, self.columns.start)
-        ended = self._time(row, self.columns.timestamp)
-        lifecycle = self._cell(row, self.columns.lifecycle)
-        if begun is None or lifecycle.casefold() not in ("", "complete"):
-            return [(ended, lifecycle)]
-        if ended is None:
-            return [(begun, "start")]
-        if ended < begun:
-            self.oddities.add("rows that end before they start", self._cell(row, self.columns.case_id))
-            return [(ended, lifecycle)]
-        return [(begun, "start"), (ended, "complete")]
 
     def _time(self, row: Row, place: int | None) -> datetime | None:
         text = self._cell(row, place)

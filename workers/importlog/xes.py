@@ -13,7 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from workers.importlog.log import Case, Event, Fields, LogError, Oddities, is_placeholder
-from workers.importlog.ordering import CaseBuilder
+from workers.importlog.ordering import CaseBuilder, moments
 from workers.importlog.timestamps import read_iso, reader_for
 
 Attributes = dict[str, Any]
@@ -50,6 +50,8 @@ class _Document:
         self.case_id = fields.case_id or "concept:name"
         self.activity = fields.activity or "concept:name"
         self.timestamp = fields.timestamp or "time:timestamp"
+        self.start = fields.start_timestamp or "start_timestamp"
+        self.events_read = 0
         self.resource = fields.resource or "org:resource"
         self.lifecycle = fields.lifecycle or "lifecycle:transition"
         self.read_time = reader_for([], fields.timestamp_format) if fields.timestamp_format else read_iso
@@ -108,16 +110,24 @@ class _Document:
         if not activity:
             self.oddities.add("skipped: events without an activity")
             return
-        events.append(
-            Event(
-                intern(activity),
-                intern(self._with_default(attributes, self.lifecycle)),
-                self._time(attributes.get(self.timestamp)),
-                intern(_text(attributes.get(self.resource))),
-                _text(attributes.get("concept:instance")),
-                attributes if self.keep_attributes else {},
+        ended = self._time(attributes.get(self.timestamp))
+        begun = self._time(attributes.get(self.start))
+        instance = _text(attributes.get("concept:instance"))
+        if begun is not None:
+            instance = f"{instance} {self.events_read}"  # start and end of one record belong together
+        self.events_read += 1
+        transition = self._with_default(attributes, self.lifecycle)
+        for moment, lifecycle in moments(begun, ended, transition, activity, self.oddities):
+            events.append(
+                Event(
+                    intern(activity),
+                    intern(lifecycle),
+                    moment,
+                    intern(_text(attributes.get(self.resource))),
+                    instance,
+                    attributes if self.keep_attributes else {},
+                )
             )
-        )
 
     def _activity(self, attributes: Mapping[str, Any]) -> str:
         """The named attribute; else the first classifier that fits; else the document's default."""
