@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from models.settings import Settings
+from workers import prepared
 from workers.data_lock import DataDirLock
 from workers.embedded.postgres import EmbeddedPostgres
 from workers.embedded.process import LOOPBACK, free_ports, is_free, spawn, tail
@@ -149,11 +150,17 @@ def _start_temporal(settings: Settings, stack: ExitStack) -> tuple[dict[str, str
 
 
 def _prepare(settings: Settings, environment: Mapping[str, str]) -> FirstLogin | None:
+    ours = settings.database_url is None and not settings.temporal_is_given
+    if ours and prepared.is_prepared(settings.state_dir):
+        return None
     # Imported here so that the servers are up before a second of imports begins.
     from workers.prepare import prepare  # noqa: PLC0415
 
     owner = settings.model_copy(update={"database_url": SecretStr(environment["DATABASE_URL"])})
-    return prepare(owner, environment)
+    first_login = prepare(owner, environment)
+    if ours:
+        prepared.note(settings.state_dir)
+    return first_login
 
 
 @contextmanager
