@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
+from activities.children import ENGINE_SOURCE
 from activities.contract import (
     BATCH_EXECUTIONS,
     INSTANCE_KINDS,
@@ -68,6 +69,8 @@ class Batch:
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
     gated: dict[Ref, StepExecution] = field(default_factory=dict)
     signed: dict[Ref, StepExecution] = field(default_factory=dict)
+    by_engine: bool = False
+    """The one command of the batch was given by the engine itself (a cascade, a cancel in Temporal's Web UI)."""
 
 
 class FactsReader:
@@ -115,6 +118,7 @@ class _Reading:
             if row.kind in INSTANCE_KINDS:
                 if not batch.rows and not batch.deferred:
                     batch.rows.append(_row(row, ()))
+                    batch.by_engine = row.source == ENGINE_SOURCE
                     number += 1  # noqa: PLW2901 - what follows it waits
                 batch.deferred += [str(later.id) for later in stored[number:]]
                 break
@@ -229,6 +233,7 @@ class _Reading:
             names[str(person["id"])] = person["username"]
             if person["id"] in actors:
                 held = permissions_of(person["roles"]) if person["is_active"] else frozenset()
+                held |= {"instance.control"} if batch.by_engine else frozenset()
                 permissions[str(person["id"])] = tuple(sorted(held))
         return permissions, names
 

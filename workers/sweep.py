@@ -1,0 +1,159 @@
+"""The sweep: whatever a lost signal, a dead worker or a lost Temporal left behind is taken up again from PostgreSQL.
+
+Accepted commands without an outcome are signalled again (a closed instance refuses them); an open instance whose run is
+gone gets an incident and a new run that goes on from the journal. One worker sweeps at a time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.leftovers import refuse_closed
+from models.db import system_session, tenant_session
+from models.store.instances import START_TOPIC
+from workers.instances import new_instance
+from workflows.contract import WORKFLOW
+from workflows.starting import restart_instance, signal_commands
+
+log = logging.getLogger(__name__)
+
+RESIGNAL_AFTER = timedelta(seconds=10)
+LOCK = 0x6761_7465
+"""Key of the advisory lock under which one worker sweeps."""
+
+_ALONE = text("SELECT pg_try_advisory_xact_lock(:key)")
+_UNSETTLED = text(
+    """
+    SELECT c.tenant_id, c.workflow_instance_id AS instance, array_agg(c.id ORDER BY c.accepted_at, c.id) AS ids,
+           bool_or(i.completed_at IS NOT NULL) AS closed
+    FROM command c JOIN workflow_instance i ON (i.tenant_id, i.id) = (c.tenant_id, c.workflow_instance_id)
+    WHERE c.outcome IS NULL AND COALESCE(c.signalled_at, c.accepted_at) < now() - CAST(:age AS interval)
+    GROUP BY c.tenant_id, c.workflow_instance_id LIMIT 1000
+    """
+)
+_SIGNALLED = text("UPDATE command SET signalled_at = now() WHERE id = ANY(:ids)")
+_OPEN = text(
+    """
+    SELECT i.tenant_id, i.id FROM workflow_instance i
+    WHERE i.completed_at IS NULL AND i.created_at < now() - CAST(:age AS interval)
+      AND NOT EXISTS (SELECT FROM outbox o
+                      WHERE o.tenant_id = i.tenant_id AND o.topic = :topic AND o.key = i.id::text)
+    """
+)
+_INCIDENT = text(
+    """
+    INSERT INTO incident (tenant_id, id, instance_id, code, message)
+    SELECT :tenant, :id, :instance, 'run_gone', :message
+    WHERE NOT EXISTS (SELECT FROM incident WHERE tenant_id = :tenant AND instance_id = :instance
+                      AND code = 'run_gone' AND resolved_at IS NULL)
+    """
+)
+MESSAGE = "Temporal no longer runs this instance; it was started again from its journal."
+
+
+class Sweep:
+    """Looks for what was left behind, every `interval`."""
+
+    def __init__(
+        self,
+        *,
+        system: AsyncEngine,
+        app: AsyncEngine,
+        client: Client,
+        task_queue: str,
+        interval: timedelta = timedelta(seconds=15),
+        resignal_after: timedelta = RESIGNAL_AFTER,
+    ) -> None:
+        """Take what the composition root wired."""
+        self._system = system
+        self._app = app
+        self._client = client
+        self._queue = task_queue
+        self._interval = interval
+        self._age = resignal_after
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until told to stop; a sweep that fails is logged and the next one tries again."""
+        while not stop.is_set():
+            try:
+                await self.sweep_once()
+            except Exception:
+                log.exception("sweep failed; the next one tries again")
+            try:
+                async with asyncio.timeout(self._interval.total_seconds()):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def sweep_once(self) -> None:
+        """One look, unless another worker is at it."""
+        async with system_session(self._system) as session:
+            connection = await session.connection()
+            if not (await connection.execute(_ALONE, {"key": LOCK})).scalar():
+                return
+            for tenant, instance in await self._without_run(await self._open_instances()):
+                await self._bring_back(tenant, instance)
+            rows = (await connection.execute(_UNSETTLED, {"age": self._age})).all()
+            for row in rows:
+                if row.closed:
+                    async with tenant_session(self._app, row.tenant_id) as own:
+                        await refuse_closed(own, row.tenant_id, row.instance, row.ids)
+                elif await self._signal(row.instance, row.ids):
+                    await connection.execute(_SIGNALLED, {"ids": row.ids})
+
+    async def _open_instances(self) -> list[tuple[UUID, UUID]]:
+        async with system_session(self._system) as session:
+            connection = await session.connection()
+            rows = await connection.execute(_OPEN, {"age": self._age, "topic": START_TOPIC})
+            return [(row.tenant_id, row.id) for row in rows]
+
+    async def _without_run(self, instances: Sequence[tuple[UUID, UUID]]) -> list[tuple[UUID, UUID]]:
+        """Visibility says which run, cheaply and a little late; describe has the last word on the others."""
+        if not instances:
+            return []
+        query = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
+        running = {execution.id async for execution in self._client.list_workflows(query)}
+        return [pair for pair in instances if str(pair[1]) not in running and await self._is_gone(pair[1])]
+
+    async def _is_gone(self, instance: UUID) -> bool:
+        try:
+            described = await self._client.get_workflow_handle(str(instance)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise
+        return described.status not in {
+            WorkflowExecutionStatus.RUNNING,
+            WorkflowExecutionStatus.CONTINUED_AS_NEW,
+        }
+
+    async def _bring_back(self, tenant: UUID, instance: UUID) -> None:
+        async with tenant_session(self._app, tenant) as session:
+            connection = await session.connection()
+            found = await new_instance(session, tenant, instance)
+            seq = (
+                await connection.execute(
+                    text("SELECT seq FROM workflow_instance WHERE tenant_id = :tenant AND id = :instance"),
+                    {"tenant": tenant, "instance": instance},
+                )
+            ).scalar_one()
+            identity = uuid5(instance, f"run_gone/{seq}")
+            keys = {"tenant": tenant, "instance": instance, "id": identity, "message": MESSAGE}
+            await connection.execute(_INCIDENT, keys)
+        log.warning("instance %s has no run; starting it again from its journal", instance)
+        await restart_instance(self._client, found, task_queue=self._queue)
+
+    async def _signal(self, instance: UUID, ids: Sequence[UUID]) -> bool:
+        try:
+            await signal_commands(self._client, str(instance), [str(one) for one in ids])
+        except RPCError as error:
+            log.warning("commands of %s not signalled: %s", instance, error)
+            return False
+        return True
