@@ -1,0 +1,158 @@
+"""Approval requests: how they open, move from stage to stage, close, and who still has to answer.
+
+Who counts as an approver and when a stage is passed is in `models.requirements.stages`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from sqlalchemy import RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.store.reading import fetch, fetch_one, run
+
+_OPEN = text(
+    """
+    INSERT INTO approval_request (tenant_id, id, execution_id, requirement_id, template_id, stages,
+                                  allow_self_approval, round, state, requested_at, due_at)
+    SELECT :tenant, given.id, given.execution, :requirement, :template, :stages, :allow_self, 1, 'pending', :now, :due
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[])) AS given (id, execution)
+    ON CONFLICT DO NOTHING
+    """
+).bindparams(bindparam("stages", type_=JSONB))
+_AGAIN = text(
+    """
+    INSERT INTO approval_request (tenant_id, id, execution_id, requirement_id, template_id, stages,
+                                  allow_self_approval, round, state, requested_by, requested_at, due_at)
+    SELECT tenant_id, :id, execution_id, requirement_id, template_id, stages, allow_self_approval, round + 1,
+           'pending', :by, :now, CAST(:now AS timestamptz) + (due_at - requested_at)
+    FROM approval_request WHERE tenant_id = :tenant AND id = :request
+    """
+)
+_SETTLE = text(
+    "UPDATE approval_request SET state = :state, decided_at = :now WHERE tenant_id = :tenant AND id = :request"
+)
+_PASS_STAGE = text(
+    "UPDATE approval_request SET stage = :stage, content_hash = :hash WHERE tenant_id = :tenant AND id = :request"
+)
+_WITHDRAW = text(
+    "UPDATE approval_request SET state = 'withdrawn', decided_at = :now"
+    " WHERE tenant_id = :tenant AND execution_id = ANY(:executions) AND state = 'pending'"
+)
+_ONE = text("SELECT * FROM approval_request WHERE tenant_id = :tenant AND id = :request")
+_NEWEST = text(
+    """
+    SELECT DISTINCT ON (execution_id, requirement_id) *
+    FROM approval_request WHERE tenant_id = :tenant AND execution_id = ANY(:executions)
+    ORDER BY execution_id, requirement_id, round DESC
+    """
+)
+_RESPONSES = text(
+    """
+    SELECT r.request_id, r.round, r.stage, r.decision, r.user_id, r.comment, r.self_approval_reason, r.at,
+           r.content_hash, u.username, u.full_name,
+           array(SELECT o.role FROM user_role o WHERE (o.tenant_id, o.user_id) = (r.tenant_id, r.user_id)) AS roles
+    FROM approval_response r JOIN user_account u ON (u.tenant_id, u.id) = (r.tenant_id, r.user_id)
+    WHERE r.tenant_id = :tenant AND r.request_id = ANY(:requests) ORDER BY r.at, r.id
+    """
+)
+_TEMPLATES = text(
+    """
+    SELECT id, key, name, stages, due_in, allow_self_approval FROM approval_template
+    WHERE tenant_id = :tenant AND (id = ANY(:ids) OR key = ANY(:keys))
+    """
+)
+
+
+async def templates_of(
+    session: AsyncSession, tenant_id: UUID, *, ids: Collection[UUID] = (), keys: Collection[str] = ()
+) -> dict[UUID | str, RowMapping]:
+    """Approval templates, each under its id and under its key."""
+    rows = await fetch(session, _TEMPLATES, tenant=tenant_id, ids=list(ids), keys=list(keys))
+    return {name: row for row in rows for name in (row["id"], row["key"])}
+
+
+async def open_requests(
+    session: AsyncSession,
+    tenant_id: UUID,
+    requirement_id: UUID,
+    execution_ids: Sequence[UUID],
+    *,
+    template_id: UUID | None,
+    stages: Sequence[Mapping[str, Any]],
+    allow_self_approval: bool,
+    due_in: timedelta | None,
+    now: datetime,
+) -> None:
+    """Ask for the first round at n executions, in one statement; those asked already are left as they are."""
+    values = {
+        "tenant": tenant_id,
+        "requirement": requirement_id,
+        "ids": [request_id(execution, requirement_id, 1) for execution in execution_ids],
+        "executions": list(execution_ids),
+        "template": template_id,
+        "stages": [dict(stage) for stage in stages],
+        "allow_self": allow_self_approval,
+        "now": now,
+        "due": None if due_in is None else now + due_in,
+    }
+    await run(session, _OPEN, values)
+
+
+async def open_next_round(
+    session: AsyncSession, tenant_id: UUID, request: UUID, *, now: datetime, by: UUID | None
+) -> UUID:
+    """Ask again with the same stages and the same time to answer; the id of the new request."""
+    before = await fetch_one(session, _ONE, tenant=tenant_id, request=request)
+    assert before is not None  # noqa: S101 - the caller has just read it
+    again = request_id(before["execution_id"], before["requirement_id"], before["round"] + 1)
+    await run(session, _AGAIN, {"tenant": tenant_id, "request": request, "id": again, "by": by, "now": now})
+    return again
+
+
+def request_id(execution_id: UUID, requirement_id: UUID, number: int) -> UUID:
+    """The id of a round's request; deterministic, so that asking twice asks once."""
+    return uuid5(execution_id, f"approval/{requirement_id}/{number}")
+
+
+async def settle_request(session: AsyncSession, tenant_id: UUID, request: UUID, state: str, now: datetime) -> None:
+    """Close a request as approved, rejected, voided or withdrawn."""
+    await run(session, _SETTLE, {"tenant": tenant_id, "request": request, "state": state, "now": now})
+
+
+async def set_stage(session: AsyncSession, tenant_id: UUID, request: UUID, stage: int, content_hash: str) -> None:
+    """Remember the stage reached and the content that its answers cover."""
+    await run(session, _PASS_STAGE, {"tenant": tenant_id, "request": request, "stage": stage, "hash": content_hash})
+
+
+async def withdraw_pending(
+    session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Nobody has to answer any more: the executions were completed or cancelled."""
+    await run(session, _WITHDRAW, {"tenant": tenant_id, "executions": list(execution_ids), "now": now})
+
+
+async def request_of(session: AsyncSession, tenant_id: UUID, request: UUID) -> RowMapping | None:
+    """One request."""
+    return await fetch_one(session, _ONE, tenant=tenant_id, request=request)
+
+
+async def newest_requests(
+    session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], RowMapping]:
+    """The newest round of each execution and requirement."""
+    rows = await fetch(session, _NEWEST, tenant=tenant_id, executions=list(execution_ids))
+    return {(row["execution_id"], row["requirement_id"]): row for row in rows}
+
+
+async def responses_of(
+    session: AsyncSession, tenant_id: UUID, requests: Sequence[UUID]
+) -> dict[UUID, list[RowMapping]]:
+    """What approvers answered to each request, in order, with the roles that they hold now."""
+    found: dict[UUID, list[RowMapping]] = {}
+    for row in await fetch(session, _RESPONSES, tenant=tenant_id, requests=list(requests)):
+        found.setdefault(row["request_id"], []).append(row)
+    return found
