@@ -13,7 +13,7 @@ _CASE = (
 )  # fmt: skip
 _ACTIVITY = (
     "conceptname", "activity", "activityname", "activityid", "eventname", "event", "eventid", "task", "taskname",
-    "step", "stepname", "operation", "action", "status", "state", "name",
+    "step", "stepname", "operation", "action", "eventtype", "status", "state", "name",
 )  # fmt: skip
 _TIMESTAMP = (
     "timetimestamp", "timestamp", "completetimestamp", "completiontimestamp", "completetime", "completiontime",
