@@ -13,7 +13,7 @@ install:  ## Make .venv with the pinned packages (milliseconds when nothing chan
 	@scripts/bootstrap
 
 web: install  ## Build the web app (only what changed)
-	@if [ -f scripts/build_web.py ]; then $(BIN)/python scripts/build_web.py; fi
+	@$(BIN)/python scripts/build_web.py
 
 run: install web  ## Start Gatework with its own PostgreSQL and Temporal
 	@exec $(BIN)/gatework dev $(ARGS)

@@ -31,10 +31,7 @@ def candidates() -> Iterator[Path]:
         return
     yield from (Path(found) for name in NAMES if (found := shutil.which(name)))
     yield from (Path(app) for app in MAC_APPS)
-    own = Path(
-        os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
-        or Path.home() / PLAYWRIGHT.get(sys.platform, "none")
-    )
+    own = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / PLAYWRIGHT.get(sys.platform, "none"))
     for pattern in ("chrome", "Chromium", "chrome-headless-shell"):
         yield from sorted(own.glob(f"chromium*/**/{pattern}"), reverse=True)
 
@@ -42,9 +39,7 @@ def candidates() -> Iterator[Path]:
 def starts(browser: Path) -> bool:
     """Whether this program runs; Ubuntu's chromium-browser may be a stub that only asks for snap."""
     try:
-        asked = subprocess.run(
-            [browser, "--version"], capture_output=True, text=True, timeout=60, check=False
-        )
+        asked = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return asked.returncode == 0 and "Chrom" in asked.stdout
@@ -76,8 +71,7 @@ def install() -> Path | None:
     for commands in installers():
         print(f"No Chromium yet; trying: {' '.join(commands[-1])}", file=sys.stderr)
         done = all(
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
-            for command in commands
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0 for command in commands
         )
         if done and (found := find()):
             return found
