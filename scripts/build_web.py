@@ -45,6 +45,12 @@ def stands(stamp: Path, value: str) -> bool:
     return stamp.exists() and stamp.read_text() == value
 
 
+def write(stamp: Path, value: str) -> None:
+    """Remember what this was made from."""
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(value)
+
+
 def node_is_new_enough() -> bool:
     """Whether PATH has a Node and npm that can build."""
     if not shutil.which("node") or not shutil.which("npm"):
@@ -90,10 +96,10 @@ def main() -> None:
     if not stands(INSTALLED, pins):
         print("web: installing packages ...", file=sys.stderr)
         npm("ci", "--no-audit", "--no-fund", env=env)
-        INSTALLED.write_text(pins)
+        write(INSTALLED, pins)
     print("web: building ...", file=sys.stderr)
     npm("run", "build", env=env)
-    STAMP.write_text(now)
+    write(STAMP, now)
 
 
 if __name__ == "__main__":
