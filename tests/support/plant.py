@@ -1,0 +1,208 @@
+"""A plant for engine tests: one tenant on a real database, a real worker on a real Temporal, no HTTP between.
+
+`Plant` plays the API: it commits rows, signals, and reads outcomes back.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from models.db import app_engine, owner_engine, system_engine, tenant_session
+from models.flow.graph import ProcessCategory
+from models.flow.state import Ref, execution_id
+from models.settings import Settings
+from models.store.audit import Actor
+from models.store.definitions import NewProcess, approve_process, create_process
+from models.store.identifiers import next_identifier
+from models.store.instances import create_instance
+from models.tables import Command, Process, Subject, SubjectType, UserAccount, UserRole
+from workflows.starting import NewInstance, signal_commands, start_instance
+
+PATIENCE = 30.0
+
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Plant:
+    """One tenant and its people."""
+
+    settings: Settings
+    client: Client
+    tenant: UUID = field(default_factory=uuid4)
+    people: dict[str, UUID] = field(default_factory=dict)
+    subject_type: UUID = field(default_factory=uuid4)
+    app: AsyncEngine = field(init=False)
+    system: AsyncEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open the engines."""
+        self.app = app_engine(self.settings)
+        self.system = system_engine(self.settings)
+
+    async def open(self) -> None:
+        """Tenant, service accounts, a person per role, and a subject type."""
+        owner = owner_engine(self.settings)
+        async with tenant_session(owner, self.tenant) as session:
+            connection = await session.connection()
+            await connection.execute(
+                text("INSERT INTO tenant (id, key, name) VALUES (:id, :key, 'Plant')"),
+                {"id": self.tenant, "key": f"plant-{self.tenant.hex[:8]}"},
+            )
+        await owner.dispose()
+        for name, role in (("ann", "engineer"), ("bob", "operator"), ("quinn", "quality_manager")):
+            await self.hire(name, role)
+        for name in ("svc", "ops:temporal"):
+            await self.hire(name, "service", service=True)
+        async with tenant_session(self.app, self.tenant) as session:
+            session.add(SubjectType(tenant_id=self.tenant, id=self.subject_type, key="Part", name="Part"))
+
+    async def hire(self, name: str, role: str, *, service: bool = False) -> UUID:
+        """A user of this tenant; usernames are unique per deployment."""
+        person = uuid4()
+        async with tenant_session(self.app, self.tenant) as session:
+            unique = f"{name}:{self.tenant.hex[:8]}"
+            session.add(UserAccount(tenant_id=self.tenant, id=person, username=unique, is_service=service))
+            await session.flush()
+            session.add(UserRole(tenant_id=self.tenant, user_id=person, role=role))
+        self.people[name] = person
+        return person
+
+    @property
+    def actor(self) -> Actor:
+        """The quality manager."""
+        return Actor(tenant_id=self.tenant, user_id=self.people["quinn"], name="quinn", source="test")
+
+    async def approve(self, graph: Mapping[str, Any], name: str = "Process") -> Process:
+        """An approved process of this graph."""
+        async with tenant_session(self.app, self.tenant) as session:
+            new = NewProcess(
+                name=name, category=ProcessCategory.MANUFACTURING, subject_type="Part", graph=dict(graph)
+            )
+            draft = await create_process(session, self.actor, new)
+            return await approve_process(session, self.actor, draft.id)
+
+    async def start(self, process: Process, subjects: int = 1, *, signal: bool = True) -> UUID:
+        """A new instance with new subjects; `signal=False` leaves the start to the dispatcher."""
+        instance = uuid4()
+        identifier = await next_identifier(self.app, self.tenant, "manufacturing", 2026)
+        async with tenant_session(self.app, self.tenant) as session:
+            made = [
+                Subject(
+                    tenant_id=self.tenant, id=uuid4(), subject_type_id=self.subject_type, identifier=f"{identifier}/{n}"
+                )
+                for n in range(subjects)
+            ]
+            session.add_all(made)
+            await session.flush()
+            await create_instance(
+                session,
+                tenant_id=self.tenant,
+                instance_id=instance,
+                process=process,
+                identifier=identifier,
+                subjects=[one.id for one in made],
+                created_by=self.people["quinn"],
+            )
+        if signal:
+            new = NewInstance(
+                tenant_id=str(self.tenant), instance_id=str(instance), identifier=identifier, process_name=process.name
+            )
+            await start_instance(self.client, new, task_queue=self.settings.core_task_queue)
+        return instance
+
+    async def accept(
+        self, instance: UUID, kind: str, refs: Sequence[Ref] = (), *, by: str = "bob", **args: Any
+    ) -> UUID:
+        """Commit a command row, as the API does before it signals."""
+        command = uuid4()
+        body = {"execution_ids": [str(execution_id(instance, ref)) for ref in refs], "args": args}
+        async with tenant_session(self.app, self.tenant) as session:
+            session.add(
+                Command(
+                    tenant_id=self.tenant,
+                    id=command,
+                    actor_id=self.people[by],
+                    kind=kind,
+                    workflow_instance_id=instance,
+                    body=body,
+                    body_hash="-",
+                    source="test",
+                )
+            )
+        return command
+
+    async def signal(self, instance: UUID, *commands: UUID) -> None:
+        """Tell the workflow."""
+        await signal_commands(self.client, str(instance), [str(one) for one in commands])
+
+    async def act(self, instance: UUID, kind: str, *refs: Ref, by: str = "bob", **args: Any) -> dict[str, Any]:
+        """A command from beginning to end: its stored response."""
+        command = await self.accept(instance, kind, refs, by=by, **args)
+        await self.signal(instance, command)
+        return await self.outcome(command)
+
+    async def outcome(self, command: UUID) -> dict[str, Any]:
+        """The response of a command, once it is settled."""
+        rows = await self.until(
+            "SELECT outcome, response FROM command WHERE id = :id AND outcome IS NOT NULL", id=command
+        )
+        return dict(rows[0]["response"])
+
+    async def rows(self, query: str, **parameters: Any) -> Sequence[Row]:
+        """What the database says to this tenant."""
+        async with tenant_session(self.app, self.tenant) as session:
+            connection = await session.connection()
+            return [dict(row) for row in (await connection.execute(text(query), parameters)).mappings()]
+
+    async def until(self, query: str, **parameters: Any) -> Sequence[Row]:
+        """The first non-empty answer of a query."""
+        async with asyncio.timeout(PATIENCE):
+            while not (found := await self.rows(query, **parameters)):
+                await asyncio.sleep(0.01)
+        return found
+
+    async def executions(self, instance: UUID) -> list[tuple[int, str, int, str]]:
+        """(subject, step, visit, status) of all executions, in order."""
+        rows = await self.rows(
+            "SELECT subject_no, step_key, visit_number, status FROM step_execution WHERE workflow_instance_id = :id"
+            " ORDER BY subject_no, entered_at, visit_number, step_key",
+            id=instance,
+        )
+        return [(row["subject_no"], row["step_key"], row["visit_number"], row["status"]) for row in rows]
+
+    async def status(self, instance: UUID, *wanted: str) -> str:
+        """The instance's status, once it is one of those wanted."""
+        rows = await self.until(
+            "SELECT status FROM workflow_instance WHERE id = :id AND status = ANY(:wanted)",
+            id=instance,
+            wanted=list(wanted),
+        )
+        return str(rows[0]["status"])
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.app.dispose()
+        await self.system.dispose()
+
+
+def settings_for(url: str, queue: str) -> Settings:
+    """Settings of a test: this database, a queue of its own."""
+    return Settings(database_url=SecretStr(url), core_task_queue=queue, shutdown_seconds=2)
+
+
+def step(key: str, **fields: Any) -> dict[str, Any]:
+    """A step's JSON."""
+    return {"key": key, "name": key.title(), **fields}
+
+
+def line(*steps: dict[str, Any], edges: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """A graph whose steps follow each other, with drawn edges besides."""
+    return {"steps": list(steps), "edges": list(edges)}

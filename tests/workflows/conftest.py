@@ -1,0 +1,52 @@
+"""A plant whose worker runs in the test's own event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from tests.support.plant import Plant, settings_for
+from workers.embedded.temporal import EmbeddedTemporal
+from workers.run_worker import serve
+from workers.search_attributes import ensure_search_attributes
+from workflows.contract import SEARCH_ATTRIBUTES
+
+
+@pytest.fixture
+async def client(temporal: EmbeddedTemporal) -> Client:
+    """A connection to the test's Temporal server, with our search attributes."""
+    connected = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    await ensure_search_attributes(connected, SEARCH_ATTRIBUTES)
+    return connected
+
+
+@pytest.fixture
+async def idle_plant(database: str, client: Client) -> AsyncIterator[Plant]:
+    """A plant whose worker is not running; see `working`."""
+    plant = Plant(settings=settings_for(database, f"test-{uuid4().hex[:8]}"), client=client)
+    await plant.open()
+    yield plant
+    await plant.close()
+
+
+@asynccontextmanager
+async def working(plant: Plant) -> AsyncIterator[None]:
+    """Run the plant's worker, dispatcher and sweep for the length of the block."""
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(plant.settings, plant.client, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await serving
+
+
+@pytest.fixture
+async def plant(idle_plant: Plant) -> AsyncIterator[Plant]:
+    """A plant at work."""
+    async with working(idle_plant):
+        yield idle_plant
