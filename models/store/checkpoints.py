@@ -11,8 +11,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import Chain
 from models.store.canonical import digest_of
@@ -67,7 +67,7 @@ async def verify_checkpoints(session: AsyncSession, tenant_id: UUID) -> list[Pro
     problems: list[Problem] = []
     before = b""
     connection = await session.connection()
-    for number, one in enumerate((await session.scalars(query)).all(), start=1):
+    for number, one in enumerate((await session.exec(query)).all(), start=1):
         if one.prev_digest != before or one.digest != _digest(tenant_id, before, one.at, one.heads):
             problems.append(Problem(chain=Chain.TENANT, chain_id=tenant_id, what="checkpoint_changed", n=number))
         before = one.digest
@@ -83,7 +83,7 @@ async def _last(session: AsyncSession, tenant_id: UUID) -> ChainCheckpoint | Non
         .order_by(col(ChainCheckpoint.at).desc())
         .limit(1)
     )
-    return (await session.scalars(query)).one_or_none()
+    return (await session.exec(query)).one_or_none()
 
 
 def _digest(tenant_id: UUID, before: bytes, at: datetime, heads: list[list[Any]]) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import Chain
 from models.store.audit import content_digest
@@ -146,7 +146,7 @@ async def _links(session: AsyncSession, head: Head) -> Sequence[ChainLink]:
         .order_by(col(ChainLink.n))
         .execution_options(populate_existing=True)
     )
-    return (await session.scalars(query)).all()
+    return (await session.exec(query)).all()
 
 
 async def _chains(session: AsyncSession, tenant_id: UUID) -> list[tuple[Chain, UUID]]:
