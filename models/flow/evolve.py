@@ -118,8 +118,13 @@ def _drop(state: State, ref: Ref) -> None:
 
 def _count(state: State, ref: Ref, by: int) -> None:
     token = state.tokens.get(ref)
-    if token is not None and token.status is not ExecutionStatus.WAITING:
-        state.busy[ref.step] = state.busy.get(ref.step, 0) + by
+    if token is None or token.status is ExecutionStatus.WAITING:
+        return
+    count = state.busy.get(ref.step, 0) + by
+    if count:
+        state.busy[ref.step] = count
+    else:
+        state.busy.pop(ref.step, None)
 
 
 def _give(state: State, ref: Ref, status: ExecutionStatus, by: str | None, result: str, forced: bool) -> None:

@@ -35,19 +35,19 @@ NAMES = {"ann": "Ann Archer", "bob": "Bob Baker"}
 Json = dict[str, Any]
 
 
-def step(key: str, **settings: Any) -> Json:
+def step(key: str, /, **settings: Any) -> Json:
     """A task step."""
     return {"key": key, "name": key.upper(), **settings}
 
 
 def end(key: str = "end", status: str = "", **settings: Any) -> Json:
     """A terminal step."""
-    return step(key, is_terminal=True, terminal_status=status, **settings)
+    return step(key, **{"is_terminal": True, "terminal_status": status, **settings})
 
 
-def gate(key: str = "gate", **settings: Any) -> Json:
+def gate(key: str | None = "gate", **settings: Any) -> Json:
     """A requirement that the scene holds unmet until `give_evidence`."""
-    return {"key": key, "requirement_type": "custom", "name": key.title(), **settings}
+    return {"key": key, "requirement_type": "custom", "name": (key or "gate").title(), **settings}
 
 
 def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
@@ -175,9 +175,9 @@ class Scene:
     def _workers(self) -> dict[Ref, frozenset[str]]:
         found: dict[Ref, frozenset[str]] = {}
         for event in self.events:
-            if isinstance(
-                event, ev.ExecutionClaimed | ev.ExecutionStarted | ev.SignoffAwaited | ev.BatchAwaited
-            ) and (event.by is not None):
+            if isinstance(event, ev.ExecutionClaimed | ev.ExecutionStarted | ev.SignoffAwaited | ev.BatchAwaited) and (
+                event.by is not None
+            ):
                 found[event.ref] = found.get(event.ref, frozenset()) | {event.by}
         return found
 

@@ -1,0 +1,228 @@
+"""Every problem code is produced at its place; shipped and good graphs have none; no JSON makes validation raise."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from models.flow.graph import parse_graph
+from models.flow.problems import PROBLEMS
+from models.flow.shape import MAX_STEPS
+from models.flow.validate import problems_of
+from models.templates import get_templates
+from tests.flow.scene import edge, end, gate, raw_graph, step
+
+
+def requirement(requirement_type: str, **config: Any) -> dict[str, Any]:
+    return {"key": "r", "requirement_type": requirement_type, "name": "R", "config": config}
+
+
+def asks(requirement_type: str, **config: Any) -> dict[str, Any]:
+    return raw_graph(step("a", requirements=[requirement(requirement_type, **config)]), end())
+
+
+def lone(**settings: Any) -> dict[str, Any]:
+    return raw_graph(step("a", **settings), end())
+
+
+def decision(*edges: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return raw_graph(step("a", is_decision_point=True, **settings), step("b"), end("x"), end("y"), *edges)
+
+
+YES, NO = edge("a", "x"), edge("a", "b", "alternate")
+TO_Y = edge("b", "y")
+
+CASES: list[tuple[Any, str, str]] = [
+    ([], "not_an_object", ""),
+    (None, "not_an_object", ""),
+    ({}, "steps_missing", "steps"),
+    ({"steps": []}, "steps_missing", "steps"),
+    ({"steps": {}}, "wrong_type", "steps"),
+    ({"steps": "abc"}, "wrong_type", "steps"),
+    ({"steps": [1]}, "wrong_type", "steps[0]"),
+    (lone(name=7), "wrong_type", "steps[0].name"),
+    (lone(is_terminal="yes"), "wrong_type", "steps[0].is_terminal"),
+    (lone(is_terminal=1), "wrong_type", "steps[0].is_terminal"),
+    (lone(max_visits=True), "wrong_type", "steps[0].max_visits"),
+    (lone(max_visits=1.5), "wrong_type", "steps[0].max_visits"),
+    (lone(max_visits=0), "out_of_range", "steps[0].max_visits"),
+    (lone(max_visits=-1), "out_of_range", "steps[0].max_visits"),
+    (lone(order=-1), "out_of_range", "steps[0].order"),
+    (lone(order=2**40), "out_of_range", "steps[0].order"),
+    (lone(expected_duration=5), "wrong_type", "steps[0].expected_duration"),
+    (lone(expected_duration="5 days"), "bad_duration", "steps[0].expected_duration"),
+    (lone(expected_duration="P1Y"), "bad_duration", "steps[0].expected_duration"),
+    (lone(expected_duration="PT0S"), "bad_duration", "steps[0].expected_duration"),
+    (lone(max_duration="P99999999D"), "bad_duration", "steps[0].max_duration"),
+    (lone(max_duration="P٣D"), "bad_duration", "steps[0].max_duration"),
+    (lone(expected_duration="P2D", max_duration="P1D"), "duration_order", "steps[0].max_duration"),
+    (lone(requires_qa_sign_off=True), "unknown_field", "steps[0].requires_qa_sign_off"),
+    (lone(step_type="tusk"), "unknown_step_type", "steps[0].step_type"),
+    (lone(step_type=[]), "wrong_type", "steps[0].step_type"),
+    (lone(step_type="terminal", is_terminal=False), "step_type_contradiction", "steps[0].is_terminal"),
+    (lone(step_type="decision", is_decision_point=False), "step_type_contradiction", "steps[0].is_decision_point"),
+    (lone(config=[]), "wrong_type", "steps[0].config"),
+    (lone(description="x" * 10_001), "too_long", "steps[0].description"),
+    (lone(name=""), "missing_field", "steps[0].name"),
+    (lone(name="  "), "missing_field", "steps[0].name"),
+    (lone(requirements={}), "wrong_type", "steps[0].requirements"),
+    (lone(requirements=["r"]), "wrong_type", "steps[0].requirements[0]"),
+    (lone(requirements=[gate("g"), gate("g")]), "duplicate_key", "steps[0].requirements[1].key"),
+    (lone(requirements=[gate(None), gate("r1")]), "duplicate_key", "steps[0].requirements[1].key"),
+    (lone(requirements=[gate(name="")]), "missing_field", "steps[0].requirements[0].name"),
+    (lone(requirements=[gate(title="t")]), "unknown_field", "steps[0].requirements[0].title"),
+    ({"steps": [{"key": "a"}]}, "missing_field", "steps[0].name"),
+    ({"steps": [{"name": "A"}]}, "missing_field", "steps[0].key"),
+    (raw_graph(step("")), "missing_field", "steps[0].key"),
+    (raw_graph(step("a" * 101)), "too_long", "steps[0].key"),
+    (raw_graph(step("a/b")), "bad_key", "steps[0].key"),
+    (raw_graph(step(" a")), "bad_key", "steps[0].key"),
+    (raw_graph(step("a\n")), "bad_key", "steps[0].key"),
+    (raw_graph(step("a"), step("b"), step("a")), "duplicate_key", "steps[2].key"),
+    ({"steps": [step("a")], "edges": {}}, "wrong_type", "edges"),
+    ({"steps": [step("a")], "edges": [{}]}, "missing_field", "edges[0].from_step"),
+    ({"steps": [step("a")], "edge": []}, "unknown_field", "edge"),
+    (raw_graph(step("a"), end(), edge("a", "end", "sideways")), "unknown_edge_type", "edges[0].edge_type"),
+    (raw_graph(step("a"), end(), {**edge("a", "end"), "when": "x"}), "unknown_field", "edges[0].when"),
+    (raw_graph(step("a"), end(), edge("a", "ghost")), "unknown_step", "edges[0].to_step"),
+    (raw_graph(step("a"), end(), edge("ghost", "end")), "unknown_step", "edges[0].from_step"),
+    (raw_graph(*(step(f"s{n}") for n in range(MAX_STEPS + 1))), "too_many", "steps"),
+    (asks("crystal_ball"), "unknown_requirement_type", "steps[0].requirements[0].requirement_type"),
+    (asks("checklist"), "config_items", "steps[0].requirements[0].config.items"),
+    (asks("checklist", items=[]), "config_items", "steps[0].requirements[0].config.items"),
+    (asks("checklist", items=["a", " "]), "config_item", "steps[0].requirements[0].config.items[1]"),
+    (asks("checklist", items=[{}]), "config_item", "steps[0].requirements[0].config.items[0]"),
+    (asks("checklist", items=[7]), "config_item", "steps[0].requirements[0].config.items[0]"),
+    (asks("checklist", items=["a", "a "]), "duplicate_item", "steps[0].requirements[0].config.items[1]"),
+    (asks("checklist", items=[str(n) for n in range(501)]), "too_many", "steps[0].requirements[0].config.items"),
+    (asks("form"), "config_schema", "steps[0].requirements[0].config.schema"),
+    (asks("form", schema=[]), "config_schema", "steps[0].requirements[0].config.schema"),
+    (asks("document", min_count=0), "out_of_range", "steps[0].requirements[0].config.min_count"),
+    (asks("document", min_count="2"), "wrong_type", "steps[0].requirements[0].config.min_count"),
+    (asks("child_workflow", count=0), "out_of_range", "steps[0].requirements[0].config.count"),
+    (asks("custom", text="a\0b"), "unstorable", "steps[0].requirements[0].config.text"),
+    (asks("custom", text="\ud800"), "unstorable", "steps[0].requirements[0].config.text"),
+    (asks("custom", number=float("nan")), "unstorable", "steps[0].requirements[0].config.number"),
+    (asks("custom", **{"\0": 1}), "unstorable", "steps[0].requirements[0].config"),
+    (lone(config=json.loads("[" * 50 + "]" * 50)), "wrong_type", "steps[0].config"),
+    (lone(config={"deep": json.loads("[" * 50 + "]" * 50)}), "too_deep", "steps[0].config.deep" + "[0]" * 37),
+    (
+        raw_graph(step("a", step_type="start"), step("b", step_type="start"), end()),
+        "several_starts",
+        "steps[1].step_type",
+    ),
+    (raw_graph(step("a"), end(), edge("a", "end"), edge("a", "end")), "duplicate_edge", "edges[1]"),
+    (raw_graph(step("a"), step("b"), end(), edge("a", "b"), edge("a", "end")), "several_defaults", "steps[0]"),
+    (raw_graph(step("a"), end(), edge("a", "end", "alternate")), "alternate_without_decision", "edges[0]"),
+    (raw_graph(step("a"), end(), edge("a", "end", "default", "ok")), "condition_without_decision", "edges[0]"),
+    (
+        raw_graph(step("a", max_visits=1), end(), edge("a", "end", "escalation", "ok")),
+        "condition_without_decision",
+        "edges[0]",
+    ),
+    (decision(), "decision_without_edges", "steps[0]"),
+    (decision(YES), "decision_result_without_edge", "steps[0]"),
+    (decision(NO, TO_Y), "decision_result_without_edge", "steps[0]"),
+    (decision(edge("a", "x", "default", "maybe")), "decision_result_without_edge", "steps[0]"),
+    (
+        decision(YES, NO, TO_Y, requires_operator_completion=False),
+        "decision_needs_operator",
+        "steps[0].requires_operator_completion",
+    ),
+    (
+        decision(YES, edge("a", "b", "alternate", "Mend"), edge("a", "y", "alternate", "mend "), TO_Y),
+        "duplicate_condition",
+        "edges[2]",
+    ),
+    (decision(YES, edge("a", "b", "alternate", "Approved"), TO_Y), "reserved_condition", "edges[1]"),
+    (decision(edge("a", "x", "default", "no"), NO, TO_Y), "reserved_condition", "edges[0]"),
+    (decision(YES, edge("a", "y"), NO, TO_Y), "ambiguous_edge", "edges[1]"),
+    (decision(YES, edge("a", "y", "default", "yes"), NO, TO_Y), "ambiguous_edge", "edges[1]"),
+    (decision(YES, NO, edge("a", "y", "alternate", "fail"), TO_Y), "ambiguous_edge", "edges[2]"),
+    (raw_graph(step("a"), end(is_decision_point=True)), "terminal_decision", "steps[1].is_decision_point"),
+    (raw_graph(step("a"), end(), edge("end", "a")), "edge_from_terminal", "edges[0]"),
+    (raw_graph(step("a"), end(), edge("end", "a", "escalation")), "edge_from_terminal", "edges[0]"),
+    (raw_graph(step("a"), step("b"), end(), edge("a", "end", "escalation")), "escalation_without_limit", "edges[0]"),
+    (
+        raw_graph(
+            step("a", max_visits=1), step("b"), end(), edge("a", "end", "escalation"), edge("a", "b", "escalation")
+        ),
+        "several_escalations",
+        "edges[1]",
+    ),
+    (raw_graph(step("a", max_visits=1), end(), edge("a", "a", "escalation")), "escalation_to_itself", "edges[0]"),
+    (raw_graph(step("a"), step("b"), end(), edge("a", "end")), "unreachable_step", "steps[1]"),
+    (raw_graph(end("e"), step("a")), "unreachable_step", "steps[1]"),
+    (raw_graph(step("a"), step("b"), edge("a", "b"), edge("b", "a")), "no_way_to_end", "steps[0]"),
+    (raw_graph(step("a"), end(), edge("a", "a")), "no_way_to_end", "steps[0]"),
+]
+
+
+@pytest.mark.parametrize(("raw", "code", "path"), CASES, ids=[f"{code} at {path}"[:60] for _, code, path in CASES])
+def test_problem(raw: Any, code: str, path: str) -> None:
+    before = copy.deepcopy(raw)
+    found = problems_of(raw)
+    assert (code, path) in {(one.code, one.path) for one in found}
+    assert repr(raw) == repr(before)
+    for one in found:
+        assert one.message
+        assert "{" not in one.message.replace('{"steps"', "")
+        assert len({(two.code, two.path) for two in found}) == len(found)
+
+
+def test_every_code_has_a_case() -> None:
+    assert {code for _, code, _ in CASES} == set(PROBLEMS)
+
+
+def test_all_problems_of_a_stage_are_named_at_once() -> None:
+    found = problems_of(lone(max_visits=0, expected_duration="soon", step_type="x"))
+    assert {one.code for one in found} == {"out_of_range", "bad_duration", "unknown_step_type"}
+
+
+@pytest.mark.parametrize("key", get_templates())
+def test_shipped_templates_have_no_problem(key: str) -> None:
+    assert problems_of(get_templates()[key].graph) == ()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        raw_graph(step("only")),
+        raw_graph(end()),
+        raw_graph(
+            step("a", step_type="decision"),
+            end("x", step_type="terminal"),
+            step("y"),
+            edge("a", "x"),
+            NO | {"to_step": "y"},
+        ),
+        decision(edge("a", "x", "default", "use as is"), edge("a", "b", "alternate", "rework"), TO_Y),
+        decision(YES, NO, TO_Y, edge("a", "y", "alternate", "scrap")),
+        {
+            "steps": [step("a", ui={"x": 1}, order=None, max_visits=None, expected_duration="", requirements=None)],
+            "edges": None,
+        },
+        asks("document", min_count=3, document_type_id=5),
+        asks("checklist", items=["a", {"item": "b", "value": "number"}]),
+    ],
+)
+def test_good_graphs(raw: Any) -> None:
+    assert problems_of(raw) == ()
+    parse_graph(raw)
+
+
+def test_types_of_plug_ins_are_known_when_passed_in() -> None:
+    raw = asks("crystal_ball", colour="blue")
+    assert problems_of(raw, ["crystal_ball"]) == ()
+
+
+def test_a_step_type_brings_its_flag() -> None:
+    parsed = parse_graph(raw_graph(step("d", step_type="decision"), step("e", step_type="terminal")))
+    assert parsed.steps["d"].is_decision_point
+    assert parsed.steps["e"].is_terminal
+
+
+def test_a_requirement_is_mandatory_unless_it_says_otherwise() -> None:
+    parsed = parse_graph(lone(requirements=[gate(is_mandatory=None), gate("o", is_mandatory=False)]))
+    assert [one.key for one in parsed.steps["a"].mandatory] == ["gate"]

@@ -1,0 +1,151 @@
+"""Every refusal code is produced by the core, says what to do, and leaves everything as it was."""
+
+from collections.abc import Callable
+
+import pytest
+
+from models.flow import commands as cmd
+from models.flow.errors import REFUSALS, FlowError, describe
+from models.flow.state import Ref
+from tests.flow.scene import LINE, Scene, command, edge, end, gate, graph, hold, resume, step
+
+REASON = "a reason that is long enough"
+
+Case = tuple[Scene, cmd.Command]
+
+
+def _decision() -> Scene:
+    return Scene(
+        graph(step("a", is_decision_point=True), end(), end("x"), edge("a", "end"), edge("a", "x", "alternate"))
+    )
+
+
+def _claimed() -> Case:
+    scene = Scene(graph(*LINE))
+    scene.do("claim", "bob")
+    return scene, command("claim", "ann", scene.only)
+
+
+def _waiting() -> Case:
+    scene = Scene(graph(step("a", requires_batch_completion=True), end()), subjects=2)
+    scene.do("complete", ref=Ref(0, "a"))
+    return scene, command("complete", "ann", Ref(0, "a"))
+
+
+def _held(asked: Callable[[Scene], cmd.Command]) -> Case:
+    scene = Scene(graph(*LINE))
+    scene.ask(hold())
+    return scene, asked(scene)
+
+
+def _closed() -> Case:
+    scene = Scene(graph(*LINE))
+    scene.do("complete")
+    return scene, command("claim", "ann", Ref(0, "a"))
+
+
+def _over() -> Case:
+    scene = Scene(graph(step("a"), end()))
+    scene.do("complete")
+    return scene, command("claim", "ann", Ref(0, "a"))
+
+
+def _full() -> Case:
+    scene = Scene(
+        graph(
+            step("a", is_decision_point=True, max_visits=1),
+            end(),
+            edge("a", "a", "alternate"),
+            edge("a", "end"),
+        )
+    )
+    return scene, command("complete", "ann", scene.only, decision_result="no")
+
+
+def _signed_by(actor: str) -> Case:
+    scene = Scene(graph(step("a", requires_qa_signoff=True), end()))
+    scene.do("complete", "chief")
+    return scene, command("signoff", actor, scene.only)
+
+
+def _at_line(kind: str, actor: str = "ann", ref: Ref | None = None, **more: object) -> Case:
+    scene = Scene(graph(*LINE))
+    return scene, command(kind, actor, ref or scene.only, **more)
+
+
+def _no_route() -> Case:
+    scene = Scene(graph(step("a"), end(), edge("a", "end", "alternate"), checked=False))
+    return scene, command("complete", "ann", scene.only)
+
+
+def _on(scene: Scene, kind: str, **more: object) -> Case:
+    return scene, command(kind, "ann", scene.only, **more)
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "already_claimed": _claimed,
+    "already_done": _waiting,
+    "already_on_hold": lambda: _held(lambda _: hold()),
+    "decision_required": lambda: _on(_decision(), "complete"),
+    "decision_unknown": lambda: _on(_decision(), "complete", decision_result="perhaps"),
+    "execution_closed": _closed,
+    "execution_not_found": lambda: _at_line("claim", ref=Ref(7, "nowhere")),
+    "forbidden": lambda: _at_line("claim", "guest"),
+    "instance_closed": _over,
+    "no_route": _no_route,
+    "not_awaiting_signoff": lambda: _at_line("signoff", "qa"),
+    "not_begun": lambda: (Scene(graph(*LINE), subjects=0), command("claim", "ann", Ref(0, "a"))),
+    "not_claimed": lambda: _at_line("release"),
+    "not_on_hold": lambda: (Scene(graph(*LINE)), resume()),
+    "not_started": lambda: _on(Scene(graph(step("a", requires_explicit_start=True), end())), "complete"),
+    "on_hold": lambda: _held(lambda scene: command("start", "ann", scene.only)),
+    "reason_required": lambda: _at_line("complete", "sue", force="short"),
+    "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
+    "self_signoff": lambda: _signed_by("chief"),
+    "visit_limit_reached": _full,
+}
+
+OF_THE_SHELL = {"internal_error", "unknown_command"}
+"""Refused before the core sees the command, or because the core could not bear it."""
+
+
+def test_every_code_has_a_case() -> None:
+    assert set(CASES) | OF_THE_SHELL == set(REFUSALS)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_code_is_answered_and_nothing_else_changes(code: str) -> None:
+    scene, asked = CASES[code]()
+    before = scene.state.copy()
+    outcome = scene.ask(asked)
+    assert (outcome.outcome, outcome.refused) == (code, True)
+    message = describe(code, outcome.params)
+    assert "<" not in message
+    assert "{" not in message
+    opened = code in {"no_route", "visit_limit_reached"}
+    assert [token.incident is not None for token in scene.state.tokens.values()].count(True) == opened
+    if not opened:
+        assert (scene.state.tokens, scene.state.status, scene.state.hops) == (
+            before.tokens,
+            before.status,
+            before.hops,
+        )
+    again = scene.ask(asked)
+    assert again.outcome == code
+
+
+def test_an_unmet_gate_is_named_with_its_reason() -> None:
+    scene, asked = CASES["requirements_unmet"]()
+    assert scene.ask(asked).params == {
+        "unmet": [{"requirement_id": "a-gate", "name": "Gate", "reason": "nothing was given"}]
+    }
+
+
+def test_a_missing_parameter_shows_as_its_name() -> None:
+    assert describe("execution_closed", {}).startswith("This execution is <status>")
+
+
+def test_braces_that_a_person_wrote_stay_as_they_are() -> None:
+    error = FlowError("decision_unknown", decision_result="{0.__class__}", allowed=["{a}", "b"])
+    assert error.message == "'{0.__class__}' is not a result of this step. Allowed: {a}, b."
+    assert str(error) == "decision_unknown"

@@ -1,0 +1,269 @@
+"""A walk through random commands, and what must hold after each of them."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from hypothesis import strategies as st
+
+from models.flow import commands as cmd
+from models.flow import events as ev
+from models.flow.batch import decide_all
+from models.flow.carry import carry, restore
+from models.flow.cohorts import pack, unpack
+from models.flow.decide import decide
+from models.flow.errors import REFUSALS, FlowError
+from models.flow.evolve import fold
+from models.flow.incidents import INCIDENTS
+from models.flow.routing import POSITIVE, allowed_results
+from models.flow.state import Ref, State
+from models.flow.status import INSTANCE_CLOSED, WORKABLE, InstanceStatus
+from models.flow.status import ExecutionStatus as S
+from tests.flow.scene import Scene, cancel, command, hold, resume
+from tests.flow.strategies import WORDS
+
+PEOPLE = ("ann", "bob", "sue", "qa", "chief", "guest")
+REASON = "a deviation that was agreed"
+
+
+def draw_action(data: st.DataObject, scene: Scene) -> cmd.Command:
+    """One command, legal or not; before it, evidence and clock may move."""
+    data_refs = sorted(scene.state.tokens)
+    if data_refs and data.draw(st.booleans(), label="evidence moves"):
+        ref = data.draw(st.sampled_from(data_refs), label="evidence of")
+        if scene.graph.steps[ref.step].mandatory:
+            scene.unmet ^= {ref}
+    scene.pass_time(hours=data.draw(st.sampled_from([0, 1, 30]), label="hours"))
+    kind = data.draw(
+        st.sampled_from(
+            ["complete"] * 8
+            + ["claim", "start", "start", "release", "signoff", "signoff", "signoff"]
+            + ["recheck", "recheck", "recheck", "check_deadlines", "hold", "resume", "resume", "child", "begin", "odd"]
+        ),
+        label="kind",
+    )
+    return _build(data, scene, kind, data_refs)
+
+
+def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd.Command:
+    actor = data.draw(st.sampled_from(PEOPLE), label="actor")
+    ref = data.draw(st.sampled_from(refs or [Ref(0, "s0")]), label="ref")
+    match kind:
+        case "complete":
+            return _complete(data, scene, actor, ref)
+        case "claim" | "start" | "release" | "signoff":
+            return command(kind, actor, ref)
+        case "recheck":
+            return cmd.Recheck(ref=ref)
+        case "check_deadlines":
+            return cmd.CheckDeadlines(now=scene.now)
+        case "hold":
+            return hold(actor)
+        case "resume":
+            return resume(actor)
+        case "begin":
+            return cmd.Begin(subjects=2)
+        case "child":
+            return _child(data, scene)
+        case _:
+            return _odd(data, actor)
+
+
+def _complete(data: st.DataObject, scene: Scene, actor: str, ref: Ref) -> cmd.Command:
+    known = allowed_results(scene.graph, scene.graph.steps[ref.step])
+    words = [*known, *known, *known, "pass", "NO", "", *WORDS]
+    result = data.draw(st.sampled_from(words), label="result")
+    force = data.draw(st.sampled_from([None, None, None, REASON, "short"]), label="force")
+    return command("complete", actor, ref, decision_result=result, force=force)
+
+
+def _child(data: st.DataObject, scene: Scene) -> cmd.Command:
+    child = data.draw(st.sampled_from([*sorted(scene.state.children), "nobody"]), label="child")
+    if data.draw(st.booleans(), label="ended"):
+        return cmd.NoteChildEnded(child_id=child, status="completed")
+    return cmd.NoteChildStarted(child_id=child)
+
+
+def _odd(data: st.DataObject, actor: str) -> cmd.Command:
+    ref = Ref(data.draw(st.integers(-1, 9)), data.draw(st.sampled_from(["s0", "end", "ghost"])), 7)
+    return data.draw(
+        st.sampled_from(
+            [
+                command("claim", actor, ref),
+                cmd.Recheck(ref=ref),
+                cmd.Amend(command_id="m", actor=actor, changes={"name": "n"}),
+                cancel(actor) if ref.subject == -1 else hold(actor, reason=" "),
+            ]
+        ),
+        label="odd",
+    )
+
+
+def check_decision(scene: Scene, asked: cmd.Command) -> None:
+    """Deciding changes nothing given; a refusal has a known code; an illegal command moves nothing."""
+    before, state = scene.state.copy(), scene.state
+    facts = scene.facts()
+    code = _refusal(scene, asked)
+    assert code is None or code in REFUSALS
+    assert code is None or asked.command_id is not None, "an internal command is never refused"
+    assert state == before
+    decision = decide_all(scene.graph, state, [asked], facts, scene.now)
+    assert state == before
+    refused = [one for one in decision.outcomes if one.refused]
+    if refused:
+        allowed: tuple[type, ...] = (ev.CommandRefused,)
+        if refused[0].outcome in INCIDENTS:
+            allowed = (ev.CommandRefused, ev.IncidentOpened, ev.ExecutionReopened)
+        assert all(isinstance(item.event, allowed) for item in decision.happened)
+    assert len(decision.outcomes) == (asked.command_id is not None)
+
+
+def _refusal(scene: Scene, asked: cmd.Command) -> str | None:
+    try:
+        decide(scene.graph, scene.state, asked, scene.facts(), scene.now)
+    except FlowError as error:
+        return error.code
+    return None
+
+
+def check_repeat(scene: Scene, asked: cmd.Command) -> None:
+    """The same command again, seen after it took effect, leaves every execution as it is."""
+    decision = scene.decide(asked)
+    after = fold(scene.state, (item.event for item in decision.happened))
+    assert after == scene.state
+
+
+def check_packing(scene: Scene, asked: cmd.Command) -> None:
+    """Packed events fold to the same state, each subject's in the same order, each with its command."""
+    happened = scene.decide(asked).happened
+    unpacked = list(unpack(pack(happened)))
+    assert fold(scene.state, (item.event for item in unpacked)) == fold(scene.state, (i.event for i in happened))
+    assert _by_subject(unpacked) == _by_subject(happened)
+
+
+def _by_subject(happened: Any) -> dict[int | None, list[Any]]:
+    found: dict[int | None, list[Any]] = {}
+    for item in happened:
+        ref = getattr(item.event, "ref", None)
+        found.setdefault(None if ref is None else ref.subject, []).append(item)
+    return found
+
+
+def check_state(scene: Scene) -> None:
+    """What holds in every state that can be reached."""
+    state = scene.state
+    assert fold(State(instance_id=state.instance_id, seq=state.seq), scene.events) == state
+    assert restore(json.loads(json.dumps(carry(state)))) == state
+    subjects = Counter(ref.subject for ref in state.tokens)
+    assert set(subjects.values()) <= {1}, "a subject is at one place"
+    assert len(state.tokens) + sum(state.finished.values()) == scene.subjects, "no subject is lost"
+    assert (state.status in INSTANCE_CLOSED) == (not state.tokens), "the instance ends with its last execution"
+    assert (state.status is InstanceStatus.ON_HOLD) == (state.held_at is not None)
+    assert state.hops.keys() <= state.tokens.keys()
+    if not state.tokens:
+        assert not state.hops
+    _check_batches(state)
+    _check_incidents(scene)
+    _check_visits(scene)
+
+
+def _check_batches(state: State) -> None:
+    busy = Counter(ref.step for ref, token in state.tokens.items() if token.status is not S.WAITING)
+    assert state.busy == busy
+    for ref, token in state.tokens.items():
+        if token.status is S.WAITING:
+            assert busy[ref.step], "a batch of which all are ready goes on"
+
+
+def _check_incidents(scene: Scene) -> None:
+    opened = {e.incident_id: e.ref for e in scene.events if isinstance(e, ev.IncidentOpened)}
+    resolved = [e.incident_id for e in scene.events if isinstance(e, ev.IncidentResolved)]
+    assert len(resolved) == len(set(resolved))
+    current = {token.incident for token in scene.state.tokens.values() if token.incident}
+    assert current == opened.keys() - set(resolved), "an incident lasts until it is resolved"
+    assert all(token.status in WORKABLE for token in scene.state.tokens.values() if token.incident)
+
+
+def _check_visits(scene: Scene) -> None:
+    """Never above `max_visits` but by force, and numbered without gaps."""
+    seen: Counter[tuple[int, str]] = Counter()
+    forced: set[int] = set()
+    for event in scene.events:
+        match event:
+            case ev.ExecutionCompleted(ref=ref):
+                (forced.add if event.forced else forced.discard)(ref.subject)
+            case ev.ExecutionEntered(ref=ref):
+                limit = scene.graph.steps[ref.step].max_visits
+                if limit is not None and ref.subject not in forced:
+                    assert seen[ref.subject, ref.step] < limit
+                seen[ref.subject, ref.step] += 1
+                assert ref.visit == seen[ref.subject, ref.step]
+            case _:
+                pass
+
+
+def lead_to_the_end(scene: Scene) -> None:
+    """Do what sensible people would do next, until the instance is over. Fails where it gets stuck."""
+    if scene.state.status is InstanceStatus.ON_HOLD:
+        scene.ask(resume())
+    far = _distances(scene)
+    for _ in range(400):
+        if scene.state.status in INSTANCE_CLOSED:
+            return
+        before = scene.state.copy()
+        for ref in sorted(scene.state.tokens):
+            if ref in scene.state.tokens:
+                _next_move(scene, ref, far)
+        assert scene.state != before, f"stuck: {scene.state.tokens}"
+    raise AssertionError(f"goes on for ever: {scene.state.tokens}")
+
+
+def _next_move(scene: Scene, ref: Ref, far: dict[str, int]) -> None:
+    token, step = scene.state.tokens[ref], scene.graph.steps[ref.step]
+    for child in [child for child, of in scene.state.children.items() if of.ref == ref]:
+        scene.play(cmd.NoteChildEnded(child_id=child, status="completed"))
+    scene.give_evidence(ref)
+    if token.status is S.AWAITING_SIGNOFF:
+        scene.play(cmd.SignOff(command_id="signoff", actor="qa", ref=ref))
+    elif token.status in WORKABLE:
+        who = token.assignee or "sue"
+        if token.assignee not in (None, "sue", "chief"):
+            scene.do("release", who, ref)
+            who = "sue"
+        if step.requires_explicit_start:
+            scene.do("start", who, ref)
+        _finish(scene, ref, who, far)
+
+
+def _finish(scene: Scene, ref: Ref, who: str, far: dict[str, int]) -> None:
+    step = scene.graph.steps[ref.step]
+    if step.moves_by_itself and scene.state.tokens[ref].incident is None:
+        scene.play(cmd.Recheck(ref=ref))
+        return
+    word = _best_word(scene, ref.step, far) if step.is_decision_point else ""
+    if scene.do("complete", who, ref, decision_result=word).outcome == "visit_limit_reached":
+        assert scene.state.tokens[ref].incident is not None
+        assert scene.do("complete", who, ref, decision_result=word, force=REASON).refused is False
+
+
+def _best_word(scene: Scene, key: str, far: dict[str, int]) -> str:
+    edges = [e for e in scene.graph.edges[key] if e.edge_type != "escalation"]
+    best = min(edges, key=lambda e: far[e.to_step])
+    return best.condition or (min(POSITIVE) if best.edge_type == "default" else "no")
+
+
+def _distances(scene: Scene) -> dict[str, int]:
+    """Steps to an end, counting only ways that nobody has to be full for."""
+    found = {key: 0 for key, step in scene.graph.steps.items() if step.is_terminal}
+    last = tuple(scene.graph.steps)[-1]
+    found.setdefault(last, 0)
+    for _ in scene.graph.steps:
+        for key, step in scene.graph.steps.items():
+            targets = [e.to_step for e in scene.graph.edges.get(key, ()) if e.edge_type != "escalation"]
+            after = scene.graph.following(key)
+            if not targets and after is not None and not step.is_terminal:
+                targets = [after.key]
+            near = [found[target] for target in targets if target in found]
+            if near and key not in found:
+                found[key] = min(near) + 1
+    return {key: found.get(key, len(scene.graph.steps)) for key in scene.graph.steps}
