@@ -120,3 +120,11 @@ def test_what_the_record_cannot_say_is_in_the_note() -> None:
     assert "Transition: withdraw." in notes[0]
     assert notes[1] == "Recorded at 2026-01-05T00:02:00+00:00."
     assert "no end" in notes[2]
+
+
+def test_people_are_named_as_the_api_keeps_them() -> None:
+    log = [Case("1", (Event("A", resource="  Ann "), Event("A", resource="x" * 201)))]
+    oddities = Oddities()
+    plan = make_plan(log, oddities)
+    assert [one.completer for one in plan.cases[0].recorded] == ["Ann", "x" * 200]
+    assert oddities.counts["names of people cut at 200 characters"] == 1

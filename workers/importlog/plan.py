@@ -13,6 +13,8 @@ from workers.importlog.lifecycle import find_lifecycle
 from workers.importlog.log import Case, Oddities
 from workers.importlog.naming import ARTIFICIAL
 
+_LONGEST_PERSON = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
@@ -95,14 +97,19 @@ def _steps(found: Discovery, executions: Sequence[Execution]) -> Iterator[Planne
 def _step(key: str, result: str, done: Execution) -> PlannedStep:
     return PlannedStep(
         step=key,
-        completer=done.completer,
-        starter=done.starter,
+        completer=person(done.completer),
+        starter=person(done.starter),
         decision_result=result,
         starts=done.has_start,
         started_at=done.started_at,
         ended_at=done.ended_at,
         note=_note(done),
     )
+
+
+def person(resource: str) -> str:
+    """A recorded resource as the API keeps it: without blanks around it, and not longer than it takes."""
+    return resource.strip()[:_LONGEST_PERSON].strip()
 
 
 def _note(done: Execution) -> str:
@@ -124,5 +131,7 @@ def _count(case_id: str, executions: Sequence[Execution], oddities: Oddities) ->
             oddities.add("executions without an end in the log", case_id)
         if one.lacks_start:
             oddities.add("ends without a start, of activities that have starts", case_id)
+        if len(one.completer) > _LONGEST_PERSON or len(one.starter) > _LONGEST_PERSON:
+            oddities.add("names of people cut at 200 characters", case_id)
         if one.starter and one.completer and one.starter != one.completer:
             oddities.add("executions ended by another person than started them", case_id)
