@@ -1,16 +1,18 @@
 """Who is calling: a bearer token becomes a principal, with the permissions of this very moment (nothing is cached)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from api.services import Services
+from models.db import system_session
 from models.store.audit import Actor
 from models.store.people import Person
+from models.store.sessions import principal_for_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The caller at this moment: user, tenant, and what their roles allow."""
+    """The caller at this moment: user, tenant, what their roles allow, and from where they act."""
 
     tenant_id: UUID
     tenant_key: str
@@ -33,21 +35,20 @@ class Principal:
             tenant_id=self.tenant_id,
             id=self.user_id,
             username=self.username,
-            name=self.full_name or self.username,
+            name=self.full_name,
             roles=self.roles,
             permissions=self.permissions,
             source=self.source,
         )
 
-    def actor(self, on_behalf_of: str = "") -> Actor:
+    def acting_for(self, on_behalf_of: str) -> Person:
+        """As the store wants the caller who enters what somebody else did (import)."""
+        return replace(self.person, on_behalf_of=on_behalf_of)
+
+    @property
+    def actor(self) -> Actor:
         """As the audit trail names the caller."""
-        return Actor(
-            tenant_id=self.tenant_id,
-            user_id=self.user_id,
-            name=self.username,
-            on_behalf_of=on_behalf_of,
-            source=self.source,
-        )
+        return self.person.actor
 
 
 async def principal_of(held: Services, token: str, source: str) -> Principal:
@@ -56,4 +57,20 @@ async def principal_of(held: Services, token: str, source: str) -> Principal:
     Raises:
         StoreError: token_invalid.
     """
-    raise NotImplementedError
+    async with system_session(held.system) as session:
+        found = await principal_for_token(session, token)
+    return Principal(
+        tenant_id=found.tenant_id,
+        tenant_key=found.tenant_key,
+        tenant_name=found.tenant_name,
+        is_sandbox=found.is_sandbox,
+        user_id=found.user_id,
+        username=found.username,
+        full_name=found.full_name,
+        email=found.email,
+        roles=found.roles,
+        permissions=found.permissions,
+        must_change_password=found.must_change_password,
+        token_id=found.token_id,
+        source=source,
+    )

@@ -118,4 +118,4 @@ async def note_refusal(request: Request, permission: str) -> None:
         new={"attempted": f"{request.method} {request.url.path}"[:500]},
     )
     async with transaction(services(request), caller) as session:
-        await audit_tenant(session, caller.actor(), draft)
+        await audit_tenant(session, caller.actor, draft)

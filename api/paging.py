@@ -5,7 +5,9 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from fastapi import Depends, Query
 
@@ -85,3 +87,34 @@ def page(
         "items": [row if show is None else show(row) for row in shown],
         "next_cursor": encode(key(shown[-1])) if more else None,
     }
+
+
+def word_after(asked: Paging) -> str:
+    """The one text of the keyset; empty for the first page.
+
+    Raises:
+        Problem: cursor_invalid.
+    """
+    if asked.after is None:
+        return ""
+    if len(asked.after) != 1 or not isinstance(asked.after[0], str):
+        raise Problem("cursor_invalid")
+    return asked.after[0]
+
+
+def moment_after(asked: Paging) -> tuple[datetime, UUID] | None:
+    """The moment and id of the keyset; None for the first page.
+
+    Raises:
+        Problem: cursor_invalid.
+    """
+    if asked.after is None:
+        return None
+    try:
+        at, last = asked.after
+        when = datetime.fromisoformat(at)
+        if when.tzinfo is None:
+            raise Problem("cursor_invalid")
+        return when, UUID(last)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Problem("cursor_invalid") from error

@@ -13,7 +13,7 @@ from models.enums import ProcessStatus
 from models.flow.canonical import canonical, graph_hash
 from models.flow.graph import ProcessCategory, parse_graph
 from models.store.audit import Actor, AuditDraft, audit_tenant
-from models.store.process_lookup import free_key, get_process, key_is_taken, subject_type_of
+from models.store.process_lookup import free_key, get_process, key_is_taken
 from models.store.process_rows import write_steps
 from models.store.references import Resolver, slug
 from models.store.refusals import (
@@ -22,6 +22,7 @@ from models.store.refusals import (
     ProcessNotDraftError,
     RevisionConflictError,
 )
+from models.store.subject_types import subject_type_by_key
 from models.tables import Process
 
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ async def create_process(session: AsyncSession, actor: Actor, new: NewProcess) -
     key = new.key or await free_key(session, actor.tenant_id, slug(new.name))
     if new.key and await key_is_taken(session, actor.tenant_id, key):
         raise ProcessKeyTakenError(key=key)
-    subject_type = await subject_type_of(session, actor.tenant_id, new.subject_type)
+    subject_type = await subject_type_by_key(session, actor.tenant_id, new.subject_type)
     resolver = Resolver(session=session, tenant_id=actor.tenant_id, children=new.children, reuse=new.reuse)
     process = Process(
         tenant_id=actor.tenant_id,
@@ -97,7 +98,7 @@ async def change_process(
     if "graph" in values:
         values["graph"] = await resolver.resolve(values["graph"])
     if "subject_type" in values:
-        values["subject_type_id"] = (await subject_type_of(session, actor.tenant_id, values.pop("subject_type"))).id
+        values["subject_type_id"] = (await subject_type_by_key(session, actor.tenant_id, values.pop("subject_type"))).id
     old = {name: _shown(getattr(process, name)) for name in values}
     for name, value in values.items():
         setattr(process, name, value)

@@ -6,9 +6,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import ProcessStatus
-from models.store.errors import NotFoundError, SubjectTypeUnknownError
+from models.store.errors import NotFoundError
 from models.store.refusals import ProcessNotApprovedError
-from models.tables import Process, SubjectType
+from models.tables import Process
 
 
 async def get_process(session: AsyncSession, tenant_id: UUID, process_id: UUID, *, lock: bool = False) -> Process:
@@ -53,19 +53,6 @@ async def latest_approved(
     if key is not None and (await session.exec(versions.limit(1))).one_or_none() is None:
         raise NotFoundError(what="process", id=key)
     raise ProcessNotApprovedError(key=key or template_source)
-
-
-async def subject_type_of(session: AsyncSession, tenant_id: UUID, key: str) -> SubjectType:
-    """A subject type by its key.
-
-    Raises:
-        SubjectTypeUnknownError: subject_type_unknown.
-    """
-    rows = await session.exec(select(SubjectType).where(col(SubjectType.tenant_id) == tenant_id))
-    known = {row.key: row for row in rows}
-    if key not in known:
-        raise SubjectTypeUnknownError(key=key, allowed=", ".join(sorted(known)))
-    return known[key]
 
 
 async def free_key(session: AsyncSession, tenant_id: UUID, wanted: str) -> str:

@@ -1,0 +1,219 @@
+"""Commands to executions: claim, start, complete, release, sign off, one or many at once."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Response
+from fastapi.responses import JSONResponse
+
+from api import commanding
+from api.auth import Principal
+from api.commanding import How, Manner
+from api.deps import Caller, Db, Held, needs, require, transaction
+from api.problems import Problem, document, responses
+from api.schemas import executions as shapes
+from api.services import Services
+from models.flow.status import INSTANCE_CLOSED
+from models.store.commands import Wanted, check_bulk, command_view, instance_of, locate, repeated, slices
+from models.store.gate_errors import ExecutionUnknownError
+from models.store.people import Person
+from models.store.views import execution_views
+
+router = APIRouter(tags=["executions"])
+
+NEEDS: Mapping[str, str] = {"signoff": "execution.signoff"}
+WORK = "execution.work"
+
+_COMMON = (
+    "forbidden", "impersonation_forbidden", "execution_unknown", "instance_closed", "execution_closed", "on_hold",
+    "idempotency_conflict", "internal_error",
+)  # fmt: skip
+_LATER: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": shapes.Later,
+        "description": "Accepted; the outcome will be at `Location`.",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get(
+    "/api/executions/{execution_id}/",
+    response_model=shapes.Execution,
+    dependencies=[Depends(needs("instance.read"))],
+    responses=responses("execution_unknown", "forbidden"),
+)
+async def get_execution(execution_id: UUID, caller: Caller, session: Db) -> Any:
+    """One execution."""
+    found = await execution_views(session, caller.tenant_id, [execution_id])
+    if execution_id not in found:
+        raise ExecutionUnknownError(execution_id=str(execution_id))
+    return JSONResponse(found[execution_id])
+
+
+@router.post(
+    "/api/executions/{execution_id}/claim/",
+    response_model=shapes.CommandAnswer,
+    responses={**_LATER, **responses(*_COMMON, "already_claimed", "already_done")},
+)
+async def claim_execution(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
+) -> Response:
+    """Take an execution; a second claim by the same person has the same outcome."""
+    given = body or shapes.Claim()
+    return await _one(held, caller, how, execution_id, "claim", {}, given.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/start/",
+    response_model=shapes.CommandAnswer,
+    responses={**_LATER, **responses(*_COMMON, "already_claimed", "already_done")},
+)
+async def start_execution(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
+) -> Response:
+    """Say that work begins; claims where nobody holds it."""
+    given = body or shapes.Claim()
+    return await _one(held, caller, how, execution_id, "start", {}, given.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/complete/",
+    response_model=shapes.CommandAnswer,
+    responses={
+        **_LATER,
+        **responses(
+            *_COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
+            "decision_unknown", "no_route", "visit_limit_reached", "reason_required",
+        ),
+    },
+)  # fmt: skip
+async def complete_execution(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Complete | None, Body()] = None
+) -> Response:
+    """Complete and advance. Unmet requirements refuse it, unless a supervisor forces it with a reason."""
+    given = body or shapes.Complete()
+    return await _one(held, caller, how, execution_id, "complete", _complete_args(given), given.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/release/",
+    response_model=shapes.CommandAnswer,
+    responses={**_LATER, **responses(*_COMMON, "already_claimed", "not_claimed", "already_done")},
+)
+async def release_execution(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Release | None, Body()] = None
+) -> Response:
+    """Give an execution back to the pool; the reason is kept in its notes."""
+    given = body or shapes.Release()
+    return await _one(held, caller, how, execution_id, "release", {"reason": given.reason}, given.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/signoff/",
+    response_model=shapes.CommandAnswer,
+    responses={**_LATER, **responses(*_COMMON, "not_awaiting_signoff", "self_signoff", "requirements_unmet")},
+)
+async def sign_off_execution(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.SignOff | None, Body()] = None
+) -> Response:
+    """QA accepts the work of another person; where the step batches, everything that awaits it there."""
+    given = body or shapes.SignOff()
+    return await _one(held, caller, how, execution_id, "signoff", {"comment": given.comment}, given.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/bulk/",
+    response_model=shapes.BulkAnswer,
+    responses={
+        207: {"model": shapes.BulkAnswer, "description": "They came out differently, or some are not settled yet."},
+        **responses("forbidden", "impersonation_forbidden", "executions_invalid", "idempotency_conflict"),
+    },
+)
+async def bulk_executions(caller: Caller, held: Held, how: How, body: shapes.Bulk) -> Response:
+    """The same command for up to 10,000 executions; each has a result of its own."""
+    args = _bulk_args(body)
+    _authorise(caller, body.action, args)
+    person = commanding.person_of(caller, body.on_behalf_of)
+    check_bulk(body.execution_ids)
+    async with transaction(held, caller) as session:
+        found = await locate(session, caller.tenant_id, body.execution_ids)
+    by_instance: dict[UUID, list[UUID]] = {}
+    refused: list[dict[str, Any]] = []
+    for one in body.execution_ids:
+        if one not in found:
+            problem = document("execution_unknown", {"execution_id": str(one)})
+        elif found[one][1] in INSTANCE_CLOSED:
+            problem = document("instance_closed", {"status": found[one][1]})
+        else:
+            by_instance.setdefault(found[one][0], []).append(one)
+            continue
+        refused.append({"execution_id": str(one), "status": problem["status"], "problem": problem})
+    sent = commanding.Sent(ids=(), executions={}, settled={})
+    if by_instance:
+        mark = commanding.fingerprint("bulk", body.model_dump(mode="json"))
+        sent = await commanding.send(held, caller, person, slices(body.action, args, by_instance), how, mark)
+    order = {str(one): number for number, one in enumerate(body.execution_ids)}
+    shown = sorted([*commanding.items(sent), *refused], key=lambda one: order.get(one["execution_id"], len(order)))
+    answer = {"items": shown, "command_ids": [str(one) for one in sent.ids]}
+    if not sent.complete:
+        return commanding.later(sent, answer)
+    return JSONResponse(answer, 200 if all(one["status"] == 200 for one in shown) else 207)
+
+
+@router.get(
+    "/api/commands/{command_id}/",
+    response_model=shapes.Command,
+    dependencies=[Depends(needs("instance.read"))],
+    responses=responses("not_found", "forbidden"),
+)
+async def get_command(command_id: UUID, caller: Caller, session: Db) -> Any:
+    """A command, and its outcome once it is settled."""
+    return JSONResponse(await command_view(session, caller.tenant_id, command_id))
+
+
+async def _one(
+    held: Services,
+    caller: Principal,
+    how: Manner,
+    execution_id: UUID,
+    kind: str,
+    args: Mapping[str, Any],
+    on_behalf_of: str | None,
+) -> Response:
+    _authorise(caller, kind, args)
+    person: Person = commanding.person_of(caller, on_behalf_of)
+    mark = commanding.fingerprint(f"{kind}/{execution_id}", {**args, "on_behalf_of": on_behalf_of})
+    async with transaction(held, caller) as session:
+        instance_id, status = await instance_of(session, caller.tenant_id, execution_id)
+        if status in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
+            raise Problem("instance_closed", status=status)
+    wanted = Wanted(kind=kind, instance_id=instance_id, executions=(execution_id,), args=args)
+    return commanding.answer(await commanding.send(held, caller, person, [wanted], how, mark))
+
+
+def _authorise(caller: Principal, kind: str, args: Mapping[str, Any]) -> None:
+    require(caller, NEEDS.get(kind, WORK))
+    if args.get("force") is not None:
+        require(caller, "execution.force")
+
+
+def _complete_args(body: shapes.Complete | shapes.Bulk) -> dict[str, Any]:
+    return {
+        "decision_result": body.decision_result,
+        "notes": body.notes,
+        "force": None if body.force is None else body.force.reason,
+    }
+
+
+def _bulk_args(body: shapes.Bulk) -> dict[str, Any]:
+    match body.action:
+        case "complete":
+            return _complete_args(body)
+        case "release":
+            return {"reason": body.reason}
+        case "signoff":
+            return {"comment": body.comment}
+        case _:
+            return {}

@@ -1,0 +1,161 @@
+"""Executions and the commands to them."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import Body, Json, Shape, StepRef, Text, UserRef
+
+OnBehalfOf = Annotated[
+    str | None,
+    Field(max_length=200, description="Who did it, for an import: importer role in a sandbox tenant only."),
+]
+
+
+class Claim(Body):
+    """Claim or start: nothing else to say."""
+
+    on_behalf_of: OnBehalfOf = None
+
+
+class Force(Body):
+    """A controlled deviation: completes although requirements are unmet."""
+
+    reason: str = Field(max_length=10_000, description="At least 10 characters; journaled and audited.")
+
+
+class Complete(Body):
+    """The work is done."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"decision_result": "pass", "notes": "Within limits."}]})
+
+    decision_result: str = Field(default="", max_length=100, description="Where the step decides: yes, no, …")
+    notes: Text = ""
+    force: Force | None = None
+    on_behalf_of: OnBehalfOf = None
+
+
+class Release(Body):
+    """Back to the pool."""
+
+    reason: Text = ""
+    on_behalf_of: OnBehalfOf = None
+
+
+class SignOff(Body):
+    """QA accepts the work of another person."""
+
+    comment: Text = ""
+    on_behalf_of: OnBehalfOf = None
+
+
+class Bulk(Body):
+    """The same command for many executions, also of several workflows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"action": "complete", "execution_ids": ["5f0c2f52-6f0e-5b1c-9c5e-3a4b8a2f0c11"]}]
+        }
+    )
+
+    action: Literal["claim", "start", "complete", "release", "signoff"]
+    execution_ids: list[UUID] = Field(max_length=10_000)
+    decision_result: str = Field(default="", max_length=100)
+    notes: Text = ""
+    reason: Text = Field(default="", description="For release.")
+    comment: Text = Field(default="", description="For signoff.")
+    force: Force | None = None
+    on_behalf_of: OnBehalfOf = None
+
+
+class SubjectRef(Shape):
+    """A subject in short."""
+
+    type: str
+    id: str
+    identifier: str
+    title: str
+
+
+class IncidentRef(Shape):
+    """What stopped an execution."""
+
+    id: str
+    code: str
+    message: str
+    opened_at: str
+
+
+class Execution(Shape):
+    """One subject at one step on one visit."""
+
+    id: str
+    workflow: str
+    step: StepRef
+    subject: SubjectRef
+    visit_number: int
+    status: Literal[
+        "pending", "claimed", "in_progress", "awaiting_signoff", "waiting", "completed", "skipped", "cancelled",
+        "rolled_back",
+    ]  # fmt: skip
+    assigned_to: UserRef | None
+    entered_at: str
+    started_at: str | None
+    exited_at: str | None
+    due_at: str | None
+    decision_result: str
+    next_step: StepRef | None
+    overdue: bool
+    notes: str
+    incident: IncidentRef | None
+
+
+class CommandAnswer(Shape):
+    """What a command came to."""
+
+    command_id: str
+    outcome: Literal[
+        "claimed", "started", "released", "advanced", "completed", "waiting", "awaiting_signoff", "escalated"
+    ]
+    execution: Execution
+    next: list[Execution] = Field(description="Executions that the subject entered.")
+
+
+class Later(Shape):
+    """Accepted, not settled yet: look at `Location`."""
+
+    command_id: str
+    outcome: Literal["accepted"]
+
+
+class BulkItem(Shape):
+    """What became of one execution; `problem` where it was refused."""
+
+    execution_id: str
+    status: int
+    outcome: str | None = None
+    problem: Json | None = None
+
+
+class BulkAnswer(Shape):
+    """What became of each."""
+
+    items: list[BulkItem]
+    command_ids: list[str]
+
+
+class Command(Shape):
+    """A command as it was accepted, and its outcome."""
+
+    id: str
+    kind: str
+    workflow: str | None
+    execution_ids: list[str]
+    actor: UserRef
+    on_behalf_of: str | None
+    accepted_at: str
+    settled_at: str | None
+    outcome: Literal["accepted", "refused", "partial"] | None
+    response_status: int | None
+    response: Json | None
