@@ -13,7 +13,7 @@ _DECIDE: Final = _READ | {"approval.decide"}
 _ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit"}
 _QUALITY: Final = _ENGINEER | {
     "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "evidence.amend",
-    "instance.control", "ops.incident_resolve", "process.approve",
+    "evidence.disposition", "instance.control", "ops.incident_resolve", "process.approve",
 }  # fmt: skip
 
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {

@@ -1,22 +1,18 @@
-"""How a config names something of the tenant: by id, by key, or written out on the spot."""
+"""How a config names something of the tenant: by id, by key, or written out on the spot.
 
+What is written out is created when the process is saved (`models.store.references`); afterwards the config has the id.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from models.requirements.base import Config
-
 Named = UUID | str
+Inline = dict[str, Any]
 
 
-class Inline(Config):
-    """Something defined within the config; it is created with the process, and found by its key."""
-
-    key: str
-    name: str = ""
-
-
-def reference(given_id: UUID | None, named: Any) -> Named | None:
+def reference(given_id: UUID | None, named: str | Mapping[str, Any] | None) -> Named | None:
     """The id or key by which it is found; None where the config names nothing."""
     if given_id is not None:
         return given_id
-    return named.key if isinstance(named, Inline) else named
+    return str(named.get("key", "")) if isinstance(named, Mapping) else named

@@ -1,6 +1,6 @@
 """Approval requests: how they open, move from stage to stage, close, and who still has to answer.
 
-Who counts as an approver and when a stage is passed is in `models.requirements.stages`.
+Who counts as an approver and when a stage is passed is in `models.store.stages`.
 """
 
 from collections.abc import Collection, Mapping, Sequence

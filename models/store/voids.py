@@ -29,16 +29,9 @@ from models.store.evidence import (
     sealing,
 )
 from models.store.reading import fetch
+from models.store.signatures import valid_signatures
 from models.tables import SignatureVoid
 
-_SIGNATURES = text(
-    """
-    SELECT s.id, s.execution_id, s.requirement_id, s.content_hash, s.printed_name, s.meaning FROM signature s
-    WHERE s.tenant_id = :tenant AND s.execution_id = ANY(:executions)
-      AND NOT EXISTS (SELECT FROM signature_void v WHERE (v.tenant_id, v.signature_id) = (s.tenant_id, s.id))
-    ORDER BY s.signed_at, s.id
-    """
-)
 _REQUESTS = text(
     """
     SELECT id, execution_id, requirement_id, round, state, content_hash FROM approval_request
@@ -80,7 +73,7 @@ async def void_outdated(
 ) -> None:
     """Void what covers another content than there is; the caller has locked the executions and seals the links."""
     ids = list(links)
-    signatures = await fetch(session, _SIGNATURES, tenant=actor.tenant_id, executions=ids)
+    signatures = await valid_signatures(session, actor.tenant_id, ids)
     requests = await fetch(session, _REQUESTS, tenant=actor.tenant_id, executions=ids)
     exposed = {row["execution_id"] for row in (*signatures, *requests)}
     if not exposed:
@@ -100,15 +93,17 @@ async def void_signatures(
     signatures: Sequence[RowMapping],
     reason: str,
     now: datetime,
+    *,
+    keep: bool = False,
 ) -> None:
-    """Void these signatures and reopen the requirements that they met."""
+    """Void these signatures and reopen the requirements that they met; `keep`: the caller does the latter."""
     voided: dict[tuple[UUID, UUID], list[str]] = {}
     for row in signatures:
         link = links[row["execution_id"]]
         await link.add(session, SignatureVoid, [{"signature_id": row["id"], "at": now, "reason": reason}])
         shown = {"printed_name": row["printed_name"], "meaning": row["meaning"], "content_hash": row["content_hash"]}
         link.tell("signature.voided", "signature", row["id"], old=shown, reason=reason)
-        if row["requirement_id"] is not None:
+        if row["requirement_id"] is not None and not keep:
             voided.setdefault((row["execution_id"], row["requirement_id"]), []).append(str(row["id"]))
     for (execution_id, requirement_id), gone in voided.items():
         await _drop_signatures(session, actor, links[execution_id], requirement_id, gone, reason, now)

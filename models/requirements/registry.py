@@ -1,0 +1,173 @@
+"""The types of requirements by name, and the questions that the engine asks all of them at once.
+
+Shipped types are listed here; a plug-in registers a class under the entry point group `gatework.requirements`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.flow.facts import Unmet
+from models.flow.graph import Graph, Requirement, Step
+from models.flow.ids import requirement_id
+from models.flow.status import OPEN
+from models.requirements.approval import ApprovalKind
+from models.requirements.base import Asked, ConfigProblem, Gate, Key, Look, RequirementKind, Standing
+from models.requirements.checklist import Checklist
+from models.requirements.child_workflow import ChildWorkflowKind
+from models.requirements.custom import CustomKind
+from models.requirements.document import DocumentKind
+from models.requirements.form import Form
+from models.requirements.measurement import MeasurementKind
+from models.requirements.signature import SignatureKind
+from models.store.reading import fetch
+from models.store.workers import workers_of
+from models.tables import StepExecution
+
+__all__ = ["close_gates", "judge", "kind_of", "kinds", "open_gates", "problems_of", "unmet_of", "workers_of"]
+
+PLUG_INS: Final = "gatework.requirements"
+SHIPPED: Final[tuple[type[RequirementKind], ...]] = (
+    DocumentKind, ApprovalKind, Checklist, Form, SignatureKind, MeasurementKind, ChildWorkflowKind, CustomKind,
+)  # fmt: skip
+
+_STANDING = text(
+    """
+    SELECT execution_id, requirement_id, is_complete,
+           CASE WHEN is_complete AND NOT CAST(:full AS boolean) THEN '{}'::jsonb ELSE evidence END AS evidence
+    FROM step_requirement_completion WHERE tenant_id = :tenant AND execution_id = ANY(:executions)
+    """
+)
+
+
+@cache
+def kinds() -> Mapping[str, RequirementKind]:
+    """Every type by its name; read once per process.
+
+    Raises:
+        TypeError: a plug-in is no `RequirementKind`, or takes a name that is taken.
+    """
+    found: dict[str, RequirementKind] = {kind.name: kind() for kind in SHIPPED}
+    for entry in sorted(entry_points(group=PLUG_INS), key=lambda one: one.name):
+        kind = entry.load()
+        if not (isinstance(kind, type) and issubclass(kind, RequirementKind)) or kind.name in found:
+            raise TypeError(f"The plug-in {entry.name} is no requirement type, or its name is taken.")
+        found[kind.name] = kind()
+    return found
+
+
+def kind_of(requirement: Requirement) -> RequirementKind:
+    """The type of a requirement.
+
+    Raises:
+        KeyError: no such type is installed; validation has refused such a process.
+    """
+    return kinds()[requirement.requirement_type]
+
+
+def problems_of(requirement_type: str, config: Mapping[str, Any]) -> tuple[ConfigProblem, ...]:
+    """What is wrong with the config of a requirement; empty where it can be published."""
+    kind = kinds().get(requirement_type)
+    if kind is None:
+        known = ", ".join(sorted(kinds()))
+        message = f"There is no requirement type '{requirement_type}'. Types: {known}."
+        return (ConfigProblem("requirement_type_unknown", "", message),)
+    return kind.problems(config)
+
+
+def gates_of(process_id: UUID, step: Step) -> tuple[Gate, ...]:
+    """The requirements of a step with the ids of their rows, in order."""
+    return tuple(
+        Gate(id=requirement_id(process_id, step.key, r.key), step=step.key, requirement=r) for r in step.requirements
+    )
+
+
+async def unmet_of(
+    session: AsyncSession, tenant_id: UUID, process_id: UUID, graph: Graph, executions: Sequence[StepExecution]
+) -> dict[UUID, tuple[Unmet, ...]]:
+    """What still blocks each execution: mandatory requirements that are not met, in their order.
+
+    One query for all evidence and one or two per type that is asked for, whatever the number of executions.
+
+    Returns:
+        Execution id → unmet requirements; an execution that may pass has no entry.
+    """
+    asked = [Asked(gate, at) for gate, at in _at_gates(process_id, graph, executions) if gate.requirement.is_mandatory]
+    if not asked:
+        return {}
+    look = await look_at(session, tenant_id, [execution.id for execution in executions])
+    reasons = await judge(look, asked)
+    found: dict[UUID, list[Unmet]] = {}
+    for gate, at in asked:
+        for execution in at:
+            reason = reasons.get((execution.id, gate.id))
+            if reason is not None:
+                found.setdefault(execution.id, []).append(_unmet(gate, reason))
+    return {execution: tuple(unmet) for execution, unmet in found.items()}
+
+
+async def judge(look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
+    """The reason of each requirement that is not met, each type asked once."""
+    by_kind: dict[str, list[Asked]] = {}
+    for one in asked:
+        by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
+    found: dict[Key, str] = {}
+    for name, of_kind in by_kind.items():
+        found |= await kinds()[name].unmet(look, of_kind)
+    return found
+
+
+async def look_at(session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], *, full: bool = False) -> Look:
+    """What was given at these executions; `full`: also the evidence of what is complete."""
+    rows = await fetch(session, _STANDING, tenant=tenant_id, executions=list(execution_ids), full=full)
+    standing = {
+        (row["execution_id"], row["requirement_id"]): Standing(row["is_complete"], row["evidence"]) for row in rows
+    }
+    return Look(session=session, tenant_id=tenant_id, standing=standing)
+
+
+async def open_gates(
+    session: AsyncSession,
+    tenant_id: UUID,
+    process_id: UUID,
+    graph: Graph,
+    executions: Sequence[StepExecution],
+    now: datetime,
+) -> None:
+    """Let each type prepare what it needs for executions that were just entered, approval requests above all.
+
+    Called by record after the rows are inserted; where no requirement of the step asks for it, without a query.
+    """
+    look = Look(session=session, tenant_id=tenant_id)
+    by_kind: dict[str, list[Asked]] = {}
+    for one in _at_gates(process_id, graph, [e for e in executions if e.status in OPEN]):
+        by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
+    for name, asked in by_kind.items():
+        await kinds()[name].open(look, asked, now)
+
+
+async def close_gates(session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], now: datetime) -> None:
+    """Let each type end what must not stay open at executions that were completed or cancelled."""
+    look = Look(session=session, tenant_id=tenant_id)
+    for kind in kinds().values():
+        await kind.close(look, execution_ids, now)
+
+
+def _at_gates(process_id: UUID, graph: Graph, executions: Sequence[StepExecution]) -> Iterator[Asked]:
+    by_step: dict[str, list[StepExecution]] = {}
+    for execution in executions:
+        by_step.setdefault(execution.step_key, []).append(execution)
+    for key, at in by_step.items():
+        for gate in gates_of(process_id, graph.steps[key]):
+            yield Asked(gate, at)
+
+
+def _unmet(gate: Gate, reason: str) -> Unmet:
+    requirement = gate.requirement
+    return Unmet(requirement_id=str(gate.id), key=requirement.key, name=requirement.name, reason=reason)

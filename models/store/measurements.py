@@ -1,0 +1,34 @@
+"""Characteristics to measure, and measured values; values are only ever added."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.store.evidence import Sealing
+from models.store.reading import fetch
+from models.tables import Measurement
+
+_DEFINITIONS = text(
+    """
+    SELECT id, key, name, unit, nominal, upper_tol, lower_tol, sample_size FROM measurement_definition
+    WHERE tenant_id = :tenant AND (id = ANY(:ids) OR key = ANY(:keys))
+    """
+)
+
+
+async def definitions_of(
+    session: AsyncSession, tenant_id: UUID, wanted: Collection[UUID | str | None]
+) -> Mapping[UUID | str | None, RowMapping]:
+    """Measurement definitions, each under its id and under its key."""
+    ids = [one for one in wanted if isinstance(one, UUID)]
+    keys = [one for one in wanted if isinstance(one, str)]
+    rows = await fetch(session, _DEFINITIONS, tenant=tenant_id, ids=ids, keys=keys)
+    return {name: row for row in rows for name in (row["id"], row["key"])}
+
+
+async def add_measurements(session: AsyncSession, link: Sealing, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add measured values; each row names all columns but tenant and execution."""
+    await link.add(session, Measurement, rows)
