@@ -65,15 +65,18 @@ def worker(
     check: Annotated[bool, typer.Option(help="Only ask Temporal whether a worker of this machine polls.")] = False,
 ) -> None:
     """Serve the Temporal task queues: the core's and that of GATEWORK_SITE."""
-    from workers import logs, polling, run_worker  # noqa: PLC0415
     from workers.loop import run  # noqa: PLC0415
 
     settings = _settings()
     if check:
+        from workers import polling  # noqa: PLC0415
+
         idle = run(polling.queues_without_us(settings))
         if idle:
             _fail(f"No worker of this machine polls {', '.join(idle)}.")
         return
+    from workers import logs, run_worker  # noqa: PLC0415
+
     logs.configure(settings)
     run(run_worker.run(settings))
 
@@ -107,10 +110,10 @@ def prepare() -> None:
 
     settings = _settings()
     _owner_url(settings)
-    first = preparation.prepare(settings, os.environ)
+    logins = preparation.prepare(settings, os.environ)
     console.print("Database and Temporal are ready.")
-    if first:
-        console.print(f"First login: {first.username} / {first.password} (shown only now)", highlight=False)
+    for line in preparation.describe(settings, logins):
+        console.print(f"First login, shown only now: {line}", highlight=False, markup=False)
 
 
 @app.command()

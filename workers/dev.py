@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
 from models.settings import Settings
@@ -43,18 +44,6 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
-
-
-class FirstLogin(Protocol):
-    """The administrator that was made at first start."""
-
-    @property
-    def username(self) -> str:
-        """Name to log in with."""
-
-    @property
-    def password(self) -> str:
-        """Shown once, kept nowhere."""
 
 
 class Interrupt:
@@ -102,12 +91,12 @@ def run(settings: Settings, *, port_is_fixed: bool, console: Console) -> int:
             variables, ui_url = _start_temporal(settings, stack)
             environment |= variables
             status.update("Preparing the database ...")
-            first_login = _prepare(settings, environment)
+            new_logins = _prepare(settings, environment)
             status.update("Starting worker and API ...")
             children = [stack.enter_context(_child(name, settings, environment)) for name in ("worker", "api")]
             ready = _await_ready(f"http://{LOOPBACK}:{port}/readyz", children, interrupt)
         if ready:
-            console.print(_welcome(settings, port, ui_url, first_login, time.monotonic() - began))
+            console.print(_welcome(settings, port, ui_url, new_logins, time.monotonic() - began))
         dead = _watch(children, interrupt)
         console.print("[dim]Stopping: letting running work finish ...[/]" if dead is None else _obituary(dead))
         _drain(children, settings.shutdown_seconds + 5, interrupt)
@@ -149,18 +138,19 @@ def _start_temporal(settings: Settings, stack: ExitStack) -> tuple[dict[str, str
     return {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_NAMESPACE": NAMESPACE}, server.ui_url
 
 
-def _prepare(settings: Settings, environment: Mapping[str, str]) -> FirstLogin | None:
+def _prepare(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Make the databases ready; lines about the logins that were made now."""
     ours = settings.database_url is None and not settings.temporal_is_given
     if ours and prepared.is_prepared(settings.state_dir):
-        return None
+        return []
     # Imported here so that the servers are up before a second of imports begins.
-    from workers.prepare import prepare  # noqa: PLC0415
+    from workers.prepare import describe, prepare  # noqa: PLC0415
 
     owner = settings.model_copy(update={"database_url": SecretStr(environment["DATABASE_URL"])})
-    first_login = prepare(owner, environment)
+    logins = prepare(owner, environment)
     if ours:
         prepared.note(settings.state_dir)
-    return first_login
+    return describe(settings, logins)
 
 
 @contextmanager
@@ -224,18 +214,13 @@ def _obituary(child: Child) -> Panel:
     )
 
 
-def _welcome(
-    settings: Settings, port: int, ui_url: str | None, first_login: FirstLogin | None, seconds: float
-) -> Panel:
+def _welcome(settings: Settings, port: int, ui_url: str | None, new_logins: list[str], seconds: float) -> Panel:
     app = settings.public_url or f"http://{LOOPBACK}:{port}"
     lines = [f"App           [link={app}]{app}[/]", f"API docs      {app}/docs"]
     if ui_url:
         lines.append(f"Temporal UI   {ui_url}")
     lines.append(f"Data, logs    {settings.state_dir}")
-    if first_login:
-        lines += [
-            "",
-            f"First login   [bold]{first_login.username}[/]  /  [bold]{first_login.password}[/]   (shown only now)",
-        ]
+    if new_logins:
+        lines += ["", "First login, shown only now:", *(f"  [bold]{escape(login)}[/]" for login in new_logins)]
     lines += ["", f"[dim]Ready after {seconds:.1f} s. Ctrl-C stops everything.[/]"]
     return Panel("\n".join(lines), title="Gatework", border_style="green", expand=False)
