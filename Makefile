@@ -19,7 +19,7 @@ run: install web  ## Start Gatework with its own PostgreSQL and Temporal
 	@exec $(BIN)/gatework dev $(ARGS)
 
 test: install web  ## Run all tests; browser tests need Chromium, which is installed where possible
-	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
+	@browser=$$($(BIN)/python scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
 
 test-fast: install  ## Run the tests that need no browser
 	@$(BIN)/pytest -m "not browser" $(ARGS)
