@@ -85,6 +85,7 @@ HTTP: Final[Mapping[str, tuple[int, str]]] = {
     "unauthenticated": (401, "Log in first: POST /api/auth/token/, then send the token as Bearer."),
     "password_change_required": (403, "Change your password before anything else: POST /api/me/password/."),
     "impersonation_forbidden": (403, "on_behalf_of is for the importer role in a tenant marked as sandbox."),
+    "nothing_to_change": (422, "Name at least one field to change."),
     "method_not_allowed": (405, "This address does not take this method."),
     "request_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "Send the body as application/json."),

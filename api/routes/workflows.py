@@ -1,0 +1,249 @@
+"""Running instances: start, list, show, hold, resume, cancel, change; their executions, audit trail and incidents."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from api import commanding
+from api.commanding import How
+from api.deps import Caller, Db, Held, needs, require, transaction
+from api.paging import Page, moment_after, page
+from api.problems import Problem, responses
+from api.schemas import workflows as shapes
+from api.starting import begin
+from models.flow.status import INSTANCE_CLOSED
+from models.store.audit_views import audit_json, list_audit
+from models.store.commands import Wanted, repeated
+from models.store.instance_lists import (
+    InstanceFilter,
+    incident_json,
+    instance_detail,
+    list_executions,
+    list_incidents,
+    list_instances,
+    require_instance,
+)
+from models.store.starting import NamedSubject, Start, check_owner
+from models.store.views import execution_json, instance_json
+
+router = APIRouter(tags=["workflows"])
+
+READ = [Depends(needs("instance.read"))]
+KINDS = {"on_hold": "hold", "in_progress": "resume", "cancelled": "cancel"}
+
+
+@router.post(
+    "/api/workflows/",
+    status_code=201,
+    response_model=shapes.WorkflowDetail,
+    dependencies=[Depends(needs("instance.start"))],
+    responses=responses(
+        "forbidden", "not_found", "process_not_approved", "subjects_required", "subjects_too_many",
+        "subjects_duplicate", "subject_type_mismatch", "subject_identifier_taken", "subject_identifier_invalid",
+        "subject_attributes_invalid", "owner_unknown", "execution_unknown", "idempotency_conflict",
+    ),
+)  # fmt: skip
+async def start_workflow(caller: Caller, held: Held, how: How, body: shapes.StartWorkflow) -> Response:
+    """Start a process. Status `pending` says that it is committed and will begin by itself."""
+    asked = Start(
+        process_id=body.process,
+        process_key=body.process_key,
+        subjects=[
+            NamedSubject(
+                subject_type=one.subject_type,
+                id=one.subject_id,
+                identifier=one.identifier,
+                title=one.title,
+                attributes=one.attributes,
+            )
+            for one in body.subjects
+        ],
+        name=body.name,
+        context=body.context,
+        owner_id=body.owner,
+        due_date=body.due_date,
+        parent_execution=body.parent_execution,
+    )
+    mark = commanding.fingerprint("workflows", body.model_dump(mode="json"))
+    shown = await begin(held, caller, asked, how, mark)
+    return JSONResponse(shown, 201, headers={"Location": f"/api/workflows/{shown['id']}/"})
+
+
+@router.get(
+    "/api/workflows/",
+    response_model=shapes.Workflows,
+    dependencies=READ,
+    responses=responses("forbidden", "cursor_invalid"),
+)
+async def list_workflows(
+    caller: Caller,
+    session: Db,
+    asked: Page,
+    status: Annotated[str, Query(max_length=100, description="One status or several with commas.")] = "",
+    category: Annotated[str, Query(max_length=50)] = "",
+    process: Annotated[str, Query(max_length=100, description="Id or key.")] = "",
+    owner: Annotated[str, Query(max_length=100, description="Id or username; `me`.")] = "",
+    overdue: bool | None = None,
+    q: Annotated[str, Query(max_length=200, description="Part of an identifier or name, also of subjects.")] = "",
+) -> Any:
+    """Instances, newest first."""
+    narrowed = InstanceFilter(
+        status=status,
+        category=category,
+        process=process,
+        owner=caller.username if owner == "me" else owner,
+        overdue=overdue,
+        search=q,
+    )
+    found = await list_instances(session, caller.tenant_id, narrowed, after=moment_after(asked), limit=asked.fetch)
+    return JSONResponse(
+        page(found, asked, key=lambda one: [one["created_at"].isoformat(), str(one["id"])], show=instance_json)
+    )
+
+
+@router.get(
+    "/api/workflows/{workflow_id}/",
+    response_model=shapes.WorkflowDetail,
+    dependencies=READ,
+    responses=responses("forbidden", "not_found"),
+)
+async def get_workflow(workflow_id: UUID, caller: Caller, session: Db) -> Any:
+    """One instance with counts per step, open incidents, parent and children."""
+    return JSONResponse(await instance_detail(session, caller.tenant_id, workflow_id))
+
+
+@router.patch(
+    "/api/workflows/{workflow_id}/",
+    response_model=shapes.WorkflowDetail,
+    responses={
+        202: {"description": "Accepted; the outcome will be at `Location`."},
+        **responses(
+            "forbidden", "not_found", "instance_closed", "already_on_hold", "not_on_hold", "reason_required",
+            "owner_unknown", "nothing_to_change", "idempotency_conflict", "impersonation_forbidden",
+        ),
+    },
+)  # fmt: skip
+async def change_workflow(
+    workflow_id: UUID, caller: Caller, held: Held, how: How, body: shapes.ChangeWorkflow
+) -> Response:
+    """Hold, resume or cancel with a reason; or change name, context, owner, due date. Each is a command."""
+    require(caller, "instance.control")
+    person = commanding.person_of(caller, body.on_behalf_of)
+    mark = commanding.fingerprint(f"workflows/{workflow_id}", body.model_dump(mode="json", exclude_unset=True))
+    wanted = _wanted(workflow_id, body)
+    async with transaction(held, caller) as session:
+        row = await require_instance(session, caller.tenant_id, workflow_id)
+        if body.owner is not None:
+            await check_owner(session, caller.tenant_id, body.owner)
+        if row["status"] in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
+            raise Problem("instance_closed", status=row["status"])
+    sent = await commanding.send(held, caller, person, wanted, how, mark)
+    for one in sent.ids:
+        if one in sent.settled and sent.settled[one].outcome == "refused":
+            raise commanding.refusal(sent.settled[one].response, command_id=str(one))
+    if not sent.complete:
+        return commanding.later(sent)
+    async with transaction(held, caller) as session:
+        shown = await instance_detail(session, caller.tenant_id, workflow_id)
+    return JSONResponse({**shown, "command_id": str(sent.ids[-1])})
+
+
+@router.get(
+    "/api/workflows/{workflow_id}/executions/",
+    response_model=shapes.Executions,
+    dependencies=READ,
+    responses=responses("forbidden", "not_found", "cursor_invalid"),
+)
+async def list_workflow_executions(
+    workflow_id: UUID,
+    caller: Caller,
+    session: Db,
+    asked: Page,
+    status: Annotated[str, Query(max_length=200, description="One status or several with commas.")] = "",
+    step: Annotated[str, Query(max_length=100, description="Key of a step.")] = "",
+) -> Any:
+    """All executions, in the order in which they were entered."""
+    await require_instance(session, caller.tenant_id, workflow_id)
+    found = await list_executions(
+        session,
+        caller.tenant_id,
+        workflow_id,
+        status=status,
+        step=step,
+        after=moment_after(asked),
+        limit=asked.fetch,
+    )
+    return JSONResponse(
+        page(found, asked, key=lambda one: [one["entered_at"].isoformat(), str(one["id"])], show=execution_json)
+    )
+
+
+@router.get(
+    "/api/workflows/{workflow_id}/audit/",
+    response_model=shapes.AuditTrail,
+    dependencies=[Depends(needs("audit.read"))],
+    responses=responses("forbidden", "not_found", "cursor_invalid"),
+)
+async def list_workflow_audit(
+    workflow_id: UUID, caller: Caller, session: Db, asked: Page, order: Literal["asc", "desc"] = "asc"
+) -> Any:
+    """Who did what to the workflow and its executions, when, from what to what, and why."""
+    await require_instance(session, caller.tenant_id, workflow_id)
+    found = await list_audit(
+        session,
+        caller.tenant_id,
+        workflow_id,
+        newest_first=order == "desc",
+        after=moment_after(asked),
+        limit=asked.fetch,
+    )
+    return JSONResponse(page(found, asked, key=lambda one: [one["at"].isoformat(), str(one["id"])], show=audit_json))
+
+
+@router.get(
+    "/api/incidents/",
+    response_model=shapes.Incidents,
+    dependencies=READ,
+    responses=responses("forbidden", "cursor_invalid"),
+)
+async def list_all_incidents(
+    caller: Caller,
+    session: Db,
+    asked: Page,
+    instance: UUID | None = None,
+    is_open: Annotated[bool | None, Query(alias="open")] = None,
+) -> Any:
+    """What stopped and needs a person, newest first."""
+    found = await list_incidents(
+        session,
+        caller.tenant_id,
+        instance=instance,
+        is_open=is_open,
+        after=moment_after(asked),
+        limit=asked.fetch,
+    )
+    return JSONResponse(
+        page(found, asked, key=lambda one: [one["opened_at"].isoformat(), str(one["id"])], show=incident_json)
+    )
+
+
+def _wanted(workflow_id: UUID, body: shapes.ChangeWorkflow) -> list[Wanted]:
+    """The commands of a PATCH: first what it is called, then its status.
+
+    Raises:
+        Problem: nothing_to_change.
+    """
+    named = body.model_dump(mode="json", exclude_unset=True, include={"name", "context", "owner", "due_date"})
+    changes = {("owner_id" if name == "owner" else name): value for name, value in named.items()}
+    wanted = []
+    if changes:
+        args = {"changes": changes, "reason": body.reason}
+        wanted.append(Wanted(kind="amend", instance_id=workflow_id, args=args))
+    if body.status is not None:
+        args = {"reason": body.reason}
+        wanted.append(Wanted(kind=KINDS[body.status], instance_id=workflow_id, args=args))
+    if not wanted:
+        raise Problem("nothing_to_change")
+    return wanted

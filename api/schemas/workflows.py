@@ -1,0 +1,225 @@
+"""Instances: starting, showing, changing them."""
+
+from datetime import date
+from typing import Literal, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from api.schemas.base import Body, Json, Shape, Text, UserRef
+from api.schemas.executions import Execution, OnBehalfOf
+
+
+class SubjectOf(Body):
+    """A subject of the workflow: an existing one by `subject_id`, or a new one by the other fields."""
+
+    subject_type: str = Field(default="", max_length=100)
+    subject_id: UUID | None = None
+    identifier: str = Field(default="", max_length=200)
+    title: str = Field(default="", max_length=500)
+    attributes: Json = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.subject_id is not None and (self.identifier or self.title or self.attributes):
+            raise ValueError("name an existing subject by subject_id, or describe a new one, not both")
+        if self.subject_id is None and not self.subject_type:
+            raise ValueError("a new subject needs its subject_type")
+        return self
+
+
+class StartWorkflow(Body):
+    """Start a process with its subjects."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "process_key": "MANUFACTURING",
+                    "subjects": [{"subject_type": "Part", "identifier": "SN-0001"}],
+                    "name": "Pilot lot",
+                    "context": {"erp_id": "WO-123"},
+                }
+            ]
+        }
+    )
+
+    process: UUID | None = Field(default=None, description="Id of an approved version.")
+    process_key: str | None = Field(default=None, max_length=100, description="Its latest approved version.")
+    subjects: list[SubjectOf]
+    name: str = Field(default="", max_length=200)
+    context: Json = Field(default_factory=dict)
+    owner: UUID | None = Field(default=None, description="A user's id; the caller unless given.")
+    due_date: date | None = None
+    parent_execution: UUID | None = Field(default=None, description="The execution that triggers this workflow.")
+
+    @model_validator(mode="after")
+    def _one_process(self) -> Self:
+        if (self.process is None) == (self.process_key is None):
+            raise ValueError("name the process by either process or process_key")
+        return self
+
+
+class ChangeWorkflow(Body):
+    """Hold, resume, cancel (with a reason), or change what the workflow is called, whose it is, its context."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "on_hold", "reason": "Waiting for the gauge."}]}
+    )
+
+    status: Literal["on_hold", "in_progress", "cancelled"] | None = None
+    reason: Text = ""
+    name: str | None = Field(default=None, max_length=200)
+    context: Json | None = Field(default=None, description="Replaces the context.")
+    owner: UUID | None = None
+    due_date: date | None = None
+    on_behalf_of: OnBehalfOf = None
+
+
+class ProcessRef(Shape):
+    """The pinned process version."""
+
+    id: str
+    key: str
+    name: str
+    version: str
+
+
+Status = Literal["pending", "in_progress", "on_hold", "completed", "cancelled"]
+
+
+class Workflow(Shape):
+    """An instance of a process."""
+
+    id: str
+    identifier: str
+    name: str
+    status: Status
+    reason: str
+    process: ProcessRef
+    category: str
+    template_source: str
+    subject_type: str
+    subject_count: int
+    owner: UserRef | None
+    context: Json
+    due_date: str | None
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    held_at: str | None
+    triggered_by: str | None = Field(description="The execution that started it.")
+    parent_instance: str | None
+    overdue: bool
+    open_incidents: int
+
+
+class Workflows(Shape):
+    """A page of instances."""
+
+    items: list[Workflow]
+    next_cursor: str | None
+
+
+class StepCounts(Shape):
+    """How many executions stand where at one step."""
+
+    key: str
+    name: str
+    open: int
+    counts: dict[str, int]
+
+
+class CurrentStep(Shape):
+    """A step with open executions."""
+
+    key: str
+    name: str
+    open: int
+
+
+class Related(Shape):
+    """A nested or parent workflow."""
+
+    id: str
+    identifier: str
+    name: str
+    status: Status
+
+
+class WorkflowRef(Shape):
+    """A workflow in short."""
+
+    id: str
+    identifier: str
+
+
+class Incident(Shape):
+    """Something stopped and needs a person."""
+
+    id: str
+    workflow: WorkflowRef
+    execution: str | None
+    code: str
+    message: str
+    params: Json
+    opened_at: str
+    resolved_at: str | None
+    resolution: str
+
+
+class Incidents(Shape):
+    """A page of incidents."""
+
+    items: list[Incident]
+    next_cursor: str | None
+
+
+class WorkflowDetail(Workflow):
+    """An instance in full."""
+
+    steps: list[StepCounts]
+    current_steps: list[CurrentStep]
+    subjects_finished: dict[str, int] = Field(description="Terminal status → subjects.")
+    incidents: list[Incident]
+    parent: Related | None
+    children: list[Related]
+
+
+class Executions(Shape):
+    """A page of executions."""
+
+    items: list[Execution]
+    next_cursor: str | None
+
+
+class AuditActor(Shape):
+    """Who acted; the engine has no id."""
+
+    id: str | None
+    username: str
+
+
+class AuditEntry(Shape):
+    """Who did what, when, from what to what, why, and from where."""
+
+    id: str
+    at: str
+    actor: AuditActor
+    on_behalf_of: str
+    source: str
+    action: str
+    object_type: str
+    object_id: str
+    execution: str | None
+    old: Json | None
+    new: Json | None
+    reason: str
+    erased_at: str | None
+
+
+class AuditTrail(Shape):
+    """A page of the audit trail."""
+
+    items: list[AuditEntry]
+    next_cursor: str | None
