@@ -51,9 +51,12 @@ def tenant_id_of(key: str) -> UUID:
     return uuid5(NAMESPACE, f"tenant/{key}")
 
 
-def service_account_name(tenant_key: str) -> str:
-    """The username under which bare signals act in a tenant."""
-    return f"svc:{tenant_key}"
+def service_accounts(tenant_key: str) -> dict[str, str]:
+    """Usernames of a tenant's service accounts with their full names; activities find them by the first part.
+
+    `svc` acts for bare signals, `ops:temporal` for what is done in Temporal's own Web UI.
+    """
+    return {f"svc:{tenant_key}": "Service account", f"ops:temporal:{tenant_key}": "Operations, through Temporal"}
 
 
 async def bootstrap(settings: Settings) -> BootstrapResult:
@@ -89,11 +92,11 @@ async def bootstrap(settings: Settings) -> BootstrapResult:
 
 
 async def ensure_tenant(session: AsyncSession, key: str, name: str, *, is_sandbox: bool = False) -> UUID:
-    """A tenant with its service account and the shipped subject types; what exists stays as it is.
+    """A tenant with its service accounts and the shipped subject types; what exists stays as it is.
 
     Args:
         session: Of the owner, within the tenant `tenant_id_of(key)`.
-        key: Short name, part of `svc:<key>`.
+        key: Short name, part of the service accounts' names.
         name: For people.
         is_sandbox: Whether the importer role may act here.
     """
@@ -102,15 +105,16 @@ async def ensure_tenant(session: AsyncSession, key: str, name: str, *, is_sandbo
     new = {"id": tenant_id, "key": key, "name": name, "is_sandbox": is_sandbox}
     await session.exec(insert(Tenant).values(**new).on_conflict_do_nothing())
     actor = engine_actor(tenant_id)
-    if await find_user(session, tenant_id, service_account_name(key)) is None:
-        service = NewUser(
-            id=uuid5(tenant_id, "service-account"),
-            username=service_account_name(key),
-            full_name="Service account",
-            roles=["service"],
-            is_service=True,
-        )
-        await create_user(session, actor, service)
+    for username, full_name in service_accounts(key).items():
+        if await find_user(session, tenant_id, username) is None:
+            service = NewUser(
+                id=uuid5(tenant_id, f"service-account/{username}"),
+                username=username,
+                full_name=full_name,
+                roles=["service"],
+                is_service=True,
+            )
+            await create_user(session, actor, service)
     await _ensure_subject_types(session, actor)
     return tenant_id
 
