@@ -1,0 +1,45 @@
+"""What an operator of the system sees of a running CAPA in Temporal's own Web UI, and of the API in its documentation."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.people import Person
+from tests.e2e.product import Product
+from tests.e2e.walk import complete, instantiate, meet, start
+from workers.embedded.temporal import EmbeddedTemporal
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 30_000
+
+
+def test_a_running_capa_explains_itself(
+    page: Page,
+    pictures: Path,
+    temporal: EmbeddedTemporal,
+    admin: Person,
+    engineer: Person,
+    quality_manager: Person,
+) -> None:
+    process = instantiate(admin, "CAPA_8D")
+    workflow = start(engineer, process, "CAPA", "Porosity in bore")
+    for _ in range(3):
+        execution = engineer.open_execution(workflow["id"])
+        meet(execution["id"], engineer, quality_manager)
+        complete(engineer, execution["id"])
+
+    page.goto(f"{temporal.ui_url}/namespaces/default/workflows/{workflow['id']}")
+    expect(page.get_by_text("D4: Root Cause Analysis").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text(workflow["identifier"]).first).to_be_visible(timeout=PATIENCE_MS)
+    page.screenshot(path=pictures / "temporal-capa.png")
+
+
+def test_the_api_documents_itself_without_the_internet(page: Page, pictures: Path, product: Product) -> None:
+    foreign: list[str] = []
+    page.on("request", lambda request: None if product.base_url in request.url else foreign.append(request.url))
+    page.goto(f"{product.base_url}/docs")
+    expect(page.get_by_text("/api/executions/{execution_id}/complete/").first).to_be_visible(timeout=PATIENCE_MS)
+    page.screenshot(path=pictures / "api-docs.png")
+    assert [url for url in foreign if not url.startswith("data:")] == []
