@@ -1,21 +1,26 @@
 """Composition root of a worker process: what it serves, with which connections.
 
-A worker of the core queue also empties the outbox and sweeps; several may run side by side.
+A worker of the core queue also empties the outbox and sweeps; several may run side by side. A worker of a site's queue
+holds no database credentials.
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.registry import core_activities
+from activities.site import site_activities
 from models.db import app_engine, system_engine
 from models.settings import Settings
 from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
+from workers.polling import SITE_PREFIX
 from workers.sweep import Sweep
 from workers.temporal_client import connect
 from workflows.process_instance import ProcessInstance
@@ -30,32 +35,55 @@ async def run(settings: Settings) -> None:
 
 
 async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Serve until `stop`: instance workflows, database activities, outbox and sweep."""
+    """Serve until `stop` what the settings say: the core queue, the site's queue, or both."""
+    async with AsyncExitStack() as serving:
+        if settings.run_core:
+            await serving.enter_async_context(_core(settings, client, stop))
+        if settings.run_site:
+            await serving.enter_async_context(site_worker(settings, client))
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Instance workflows, database activities, outbox and sweep."""
     app, system = app_engine(settings), system_engine(settings)
-    async with AsyncExitStack() as closing:
-        closing.push_async_callback(app.dispose)
-        closing.push_async_callback(system.dispose)
-        queue = settings.core_task_queue
-        dispatcher = Dispatcher(system=system, app=app, client=client, task_queue=queue)
-        sweep = Sweep(system=system, app=app, client=client, task_queue=queue)
-        worker = core_worker(settings, client, core_activities(app, site=settings.site))
-        async with worker, asyncio.TaskGroup() as group:
-            group.create_task(dispatcher.run(stop))
-            group.create_task(sweep.run(stop))
-            await stop.wait()
+    queue = settings.core_task_queue
+    try:
+        async with (
+            core_worker(settings, client, core_activities(app, site=settings.site)),
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
+            group.create_task(Sweep(system=system, app=app, client=client, task_queue=queue).run(stop))
+            yield
+    finally:
+        await app.dispose()
+        await system.dispose()
 
 
-def core_worker(settings: Settings, client: Client, activities: object) -> Worker:
+def core_worker(settings: Settings, client: Client, activities: Sequence[Callable[..., Any]]) -> Worker:
     """The Temporal worker of the core queue."""
     return Worker(
         client,
         task_queue=settings.core_task_queue,
         workflows=[ProcessInstance],
-        activities=activities,  # type: ignore[arg-type]
+        activities=activities,
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
         ),
         max_cached_workflows=settings.max_cached_workflows,
         max_concurrent_local_activities=settings.max_concurrent_activities,
+        graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+    )
+
+
+def site_worker(settings: Settings, client: Client) -> Worker:
+    """The Temporal worker of a site's queue."""
+    return Worker(
+        client,
+        task_queue=SITE_PREFIX + settings.site,
+        activities=site_activities(settings.site),
+        max_concurrent_activities=settings.max_concurrent_activities,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
     )
