@@ -22,7 +22,7 @@ class FakeApi:
     """Processes, instances, executions and audit entries of one tenant."""
 
     sandbox: bool = True
-    permissions: tuple[str, ...] = ("importer.act_on_behalf",)
+    permissions: tuple[str, ...] = ("audit.read", "importer.act_on_behalf")
     lose_every: int = 0
     """Every n-th answer is lost after the work was done."""
     defer_every: int = 0
@@ -32,6 +32,7 @@ class FakeApi:
     page_size: int = 3
     processes: dict[str, Json] = field(default_factory=dict)
     subject_types: dict[str, Json] = field(default_factory=dict)
+    subjects: dict[str, Json] = field(default_factory=dict)
     instances: dict[str, Json] = field(default_factory=dict)
     executions: dict[str, Json] = field(default_factory=dict)
     audit: list[Json] = field(default_factory=list)
@@ -77,6 +78,9 @@ class FakeApi:
         match path:
             case ["me"]:
                 return {"tenant": {"key": "demo", "is_sandbox": self.sandbox}, "permissions": list(self.permissions)}
+            case ["subjects"]:
+                found = [one for one in self.subjects.values() if one["subject_type"] == params["subject_type"]]
+                return self._page(found, params)
             case ["subject-types"]:
                 return self._page(list(self.subject_types.values()), params)
             case ["processes"]:
@@ -121,6 +125,14 @@ class FakeApi:
     def _begin(self, body: Json) -> Answer:
         process = self.processes[body["process"]]
         assert process["status"] == "approved"
+        (subject,) = body["subjects"]
+        if "subject_id" in subject:
+            assert subject["subject_id"] in self.subjects
+        elif any(one["identifier"] == subject["identifier"] for one in self.subjects.values()):
+            return 409, {"code": "subject_identifier_taken"}
+        else:
+            subject["id"] = str(uuid4())
+            self.subjects[subject["id"]] = subject
         made = {"id": str(uuid4()), "process": process["id"], "status": "in_progress"}
         self.instances[made["id"]] = made
         self._enter(made["id"], min(process["graph"]["steps"], key=lambda step: int(step["order"])))
@@ -164,7 +176,7 @@ class FakeApi:
         self.audit.append(
             {
                 "instance_id": execution["workflow"],
-                "execution_id": execution["id"],
+                "execution": execution["id"],
                 "action": action,
                 "on_behalf_of": body.get("on_behalf_of", ""),
             }

@@ -76,14 +76,22 @@ async def test_another_run_uses_the_process_that_is_in_force() -> None:
     fake = FakeApi()
     await run(fake)
     assert (await run(fake, target=replace(TARGET, run_id=UUID(int=2)))).is_clean
-    assert (len(fake.processes), len(fake.instances)) == (1, 8)
+    assert (len(fake.processes), len(fake.instances), len(fake.subjects)) == (1, 8, 4)
+
+
+async def test_a_case_id_that_is_too_long_is_cut_and_stays_itself() -> None:
+    fake = FakeApi()
+    long = [Case("x" * 300 + end, (at(0, "Weld"),)) for end in "ab"]
+    assert (await run(fake, make_plan(long, Oddities()))).is_clean
+    assert {len(one["identifier"]) for one in fake.subjects.values()} == {200}
+    assert len(fake.subjects) == 2
 
 
 async def test_a_draft_that_was_left_behind_is_put_into_force() -> None:
     fake = FakeApi()
     await run(fake)
-    (process,) = fake.processes.values()
-    process["status"] = "draft"
+    for process in fake.processes.values():
+        process["status"] = "draft"
     assert (await run(fake, target=replace(TARGET, run_id=UUID(int=2)))).is_clean
 
 

@@ -4,7 +4,7 @@ A request carries the same `Idempotency-Key` each time it is sent, so that a los
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,8 @@ from models.templates.shape import Json
 
 _PATIENCE = 8
 """How often a request is sent before the importer gives up; the waits between add up to half a minute."""
+
+_LARGEST_PAGE = 200
 
 _TRY_AGAIN = frozenset(
     {
@@ -75,9 +77,9 @@ class Api:
             answer = await self._send("POST", path, json=body, headers=headers)  # the same key: the stored answer
         return _checked(answer)
 
-    async def pages(self, path: str, limit: int = 200) -> AsyncIterator[Json]:
+    async def pages(self, path: str, narrowed: Mapping[str, str] | None = None) -> AsyncIterator[Json]:
         """Every item of a paged list."""
-        query: dict[str, Any] = {"limit": limit}
+        query = {**(narrowed or {}), "limit": str(_LARGEST_PAGE)}
         while True:
             page = _checked(await self._send("GET", path, params=query))
             for item in page["items"]:

@@ -11,6 +11,7 @@ from workers.importlog.client import Api, ApiProblem
 from workers.importlog.naming import ARTIFICIAL, START
 from workers.importlog.plan import CasePlan, PlannedStep
 from workers.importlog.prepare import Target
+from workers.importlog.subjects import KnownSubjects, new_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,11 @@ async def drive_cases(
     """Drive every case, `concurrency` of them at a time, and return how each went, in the order of the plans."""
     waiting: Iterator[tuple[int, CasePlan]] = iter(enumerate(plans))
     done: dict[int, CaseOutcome] = {}
+    subjects = KnownSubjects(api, target.subject_type)
 
     async def work() -> None:
         for number, plan in waiting:
-            drive = _Drive(api, target, process_id, plan, Pace(speed), on_step)
+            drive = _Drive(api, target, process_id, subjects, plan, Pace(speed), on_step)
             done[number] = await drive.to_the_end()
             on_case(done[number])
 
@@ -76,6 +78,7 @@ class _Drive:
     api: Api
     target: Target
     process_id: str
+    subjects: KnownSubjects
     plan: CasePlan
     pace: Pace
     on_step: Callable[[], None]
@@ -100,21 +103,26 @@ class _Drive:
         return CaseOutcome(self.plan, self.instance_id, self.completions, problem)
 
     async def _start(self) -> None:
+        """Start the instance, with the case as a new subject or, after an earlier import, the one that is there."""
+        case, subject = self.plan.case_id, new_subject(self.plan, self.target.subject_type)
+        try:
+            instance = await self._begin(subject, self.target.key(case, "begin"))
+        except ApiProblem as problem:
+            known = problem.code == "subject_identifier_taken" and await self.subjects.id_of(subject["identifier"])
+            if not known:
+                raise
+            instance = await self._begin({"subject_id": known}, self.target.key(case, "begin", "again"))
+        self.instance_id = instance["id"]
+
+    async def _begin(self, subject: Json, key: str) -> Json:
         case = self.plan.case_id
-        subject = {
-            "subject_type": self.target.subject_type,
-            "identifier": case,
-            "title": f"Case {case}",
-            "attributes": {key: value for key, value in self.plan.attributes.items() if isinstance(value, str)},
-        }
         body = {
             "process": self.process_id,
             "subjects": [subject],
             "name": f"{self.target.log_name}: {case}"[:200],
             "context": {"log": self.target.log_name, "case": case, "run": str(self.target.run_id)},
         }
-        instance = await self.api.post("/api/workflows/", body, self.target.key(case, "begin"))
-        self.instance_id = instance["id"]
+        return await self.api.post("/api/workflows/", body, key)
 
     async def _first_execution(self) -> Json | None:
         """The case's first execution, also where a resumed run finds later ones; waits where it is just being made."""

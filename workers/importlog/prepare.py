@@ -9,8 +9,8 @@ from models.templates.shape import Json
 from workers.importlog.client import Api, ApiProblem
 from workers.importlog.naming import slug
 
-ON_BEHALF = "importer.act_on_behalf"
-"""The permission that a replay needs."""
+NEEDED = ("importer.act_on_behalf", "audit.read")
+"""Permissions of a replay: to write in the names of others, and to read back in whose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,9 @@ async def check_sandbox(api: Api) -> Json:
             "not_a_sandbox",
             f"The tenant {tenant.get('key', '')!r} is no sandbox; a replay writes in other people's names.",
         )
-    if ON_BEHALF not in me.get("permissions", ()):
-        raise NotPossible("not_an_importer", "This user lacks the role 'importer'.")
+    missing = [one for one in NEEDED if one not in me.get("permissions", ())]
+    if missing:
+        raise NotPossible("not_an_importer", f"This user lacks the permissions {', '.join(missing)}.")
     return me
 
 
@@ -76,7 +77,7 @@ async def ensure_subject_type(api: Api, target: Target) -> None:
     try:
         await api.post("/api/subject-types/", body, target.key("subject-type"))
     except ApiProblem as problem:
-        if problem.code != "subject_type_exists":
+        if problem.code != "subject_type_taken":
             raise
 
 

@@ -22,8 +22,8 @@ async def recorded_executions(api: Api, instance_id: str) -> list[Completed]:
     executions = [one async for one in api.pages(f"{path}/executions/")]
     people: dict[tuple[str, str], str] = {}
     async for entry in api.pages(f"{path}/audit/"):
-        if entry.get("execution_id"):
-            people[str(entry["execution_id"]), entry["action"]] = entry.get("on_behalf_of") or ""
+        if entry["execution"]:
+            people[entry["execution"], entry["action"]] = entry.get("on_behalf_of") or ""
     return [
         Completed(
             one["step"]["key"],
