@@ -7,41 +7,25 @@ accepted commands again.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from workflows.contract import SIGNAL_COMMANDS, WORKFLOW, InstanceInput, static_summary
+from workflows.starting import NewInstance, signal_commands, start_instance
+
+__all__ = ["Gateway", "NewInstance", "TemporalGateway"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceStart:
-    """What Temporal is told about a new instance."""
-
-    tenant_id: UUID
-    tenant_key: str
-    instance_id: UUID
-    identifier: str
-    name: str
-    process_key: str
-    process_name: str
-    category: str
-    site: str
 
 
 class Gateway(Protocol):
     """What the API wants from the engine."""
 
-    async def start(self, start: InstanceStart) -> bool:
+    async def start(self, start: NewInstance) -> bool:
         """Start the workflow of a committed instance; True also where it runs already, False where it must wait."""
 
     async def signal(self, instance_id: UUID, command_ids: Sequence[UUID]) -> bool:
@@ -65,22 +49,12 @@ class TemporalGateway:
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
-    async def start(self, start: InstanceStart) -> bool:
+    async def start(self, start: NewInstance) -> bool:
         """See `Gateway.start`."""
         try:
             async with asyncio.timeout(self._timeout):
                 client = await self._connect()
-                await client.start_workflow(
-                    WORKFLOW,
-                    InstanceInput(tenant_id=str(start.tenant_id), instance_id=str(start.instance_id)),
-                    id=str(start.instance_id),
-                    task_queue=self._queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    static_summary=static_summary(start.identifier, start.process_name, start.name),
-                    search_attributes=_attributes(start),
-                )
-        except WorkflowAlreadyStartedError:
-            return True
+                await start_instance(client, start, task_queue=self._queue)
         except (RPCError, RuntimeError, OSError, TimeoutError) as error:
             log.warning("instance %s not started yet: %s", start.instance_id, error)
             return False
@@ -91,8 +65,7 @@ class TemporalGateway:
         try:
             async with asyncio.timeout(self._timeout):
                 client = await self._connect()
-                handle = client.get_workflow_handle(str(instance_id))
-                await handle.signal(SIGNAL_COMMANDS, [str(one) for one in command_ids])
+                await signal_commands(client, str(instance_id), [str(one) for one in command_ids])
         except (RPCError, RuntimeError, OSError, TimeoutError) as error:
             log.warning("instance %s not signalled: %s", instance_id, error)
             return False
@@ -114,17 +87,3 @@ class TemporalGateway:
                 config.setdefault("target_host", "localhost:7233")
                 self._client = await Client.connect(**config, data_converter=pydantic_data_converter)
             return self._client
-
-
-def _attributes(start: InstanceStart) -> TypedSearchAttributes:
-    words = {
-        "GateworkTenant": start.tenant_key,
-        "GateworkProcess": start.process_key,
-        "GateworkCategory": start.category,
-        "GateworkIdentifier": start.identifier,
-        "GateworkSite": start.site,
-        "GateworkStatus": "pending",
-    }
-    return TypedSearchAttributes(
-        [SearchAttributePair(SearchAttributeKey.for_keyword(name), word) for name, word in words.items()]
-    )

@@ -90,6 +90,7 @@ HTTP: Final[Mapping[str, tuple[int, str]]] = {
     "request_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "Send the body as application/json."),
     "http_error": (400, "The request cannot be handled."),
+    "conflict": (409, "Somebody changed the same thing at this moment. Read it again, then repeat."),
     "unavailable": (503, "A part of the system does not answer. Try again in a moment."),
     "server_error": (500, "Something went wrong on our side; the request id leads to the log."),
 }

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from api.problem_table import phrase_of, sentence_of, status_of, title_of
@@ -78,6 +79,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FlowError, _flow)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(UnicodeEncodeError, _unstorable)
+    app.add_exception_handler(IntegrityError, _conflict)
+    app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -128,6 +133,24 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
         body = {**document(code, detail=detail), "status": error.status_code}
         return JSONResponse(body, error.status_code, headers=dict(error.headers or {}), media_type=MEDIA_TYPE)
     return answer(code, headers=error.headers)
+
+
+async def _unstorable(_: Request, error: Exception) -> JSONResponse:
+    """A NUL character, half a surrogate pair, a number out of range: nothing that a column can hold."""
+    log.info("a value cannot be stored: %s", error)
+    fields = [{"loc": "", "message": "a value cannot be stored", "type": "unstorable"}]
+    return answer("request_invalid", {"errors": fields})
+
+
+async def _conflict(_: Request, error: Exception) -> JSONResponse:
+    """A constraint that no check had foreseen: two requests at once, mostly."""
+    log.warning("a constraint refused a change: %s", error)
+    return answer("conflict")
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    log.error("the database does not answer: %s", error)
+    return answer("unavailable", headers={"Retry-After": "2"})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.auth import Principal
 from api.commanding import Manner
 from api.deps import transaction
-from api.gateway import InstanceStart
+from api.gateway import NewInstance
 from api.services import Services
 from models.store.capas import capa_to_start
 from models.store.commands import repeated, take_key
@@ -50,7 +50,7 @@ async def begin(
             if is_new:
                 await _write(session, caller, plan, asked, identifier, instance_id, capa_id)
         if is_new:
-            await held.gateway.start(_start_of(held, caller, plan, asked, identifier, instance_id))
+            await held.gateway.start(_start_of(caller, plan, asked, identifier, instance_id))
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)
     async with transaction(held, caller) as session:
@@ -81,17 +81,11 @@ async def _write(
         await session.flush()
 
 
-def _start_of(
-    held: Services, caller: Principal, plan: Plan, asked: Start, identifier: str, instance_id: UUID
-) -> InstanceStart:
-    return InstanceStart(
-        tenant_id=caller.tenant_id,
-        tenant_key=caller.tenant_key,
-        instance_id=instance_id,
+def _start_of(caller: Principal, plan: Plan, asked: Start, identifier: str, instance_id: UUID) -> NewInstance:
+    return NewInstance(
+        tenant_id=str(caller.tenant_id),
+        instance_id=str(instance_id),
         identifier=identifier,
-        name=asked.name,
-        process_key=plan.process.key,
         process_name=plan.process.name,
-        category=plan.process.category,
-        site=held.settings.site,
+        name=asked.name,
     )

@@ -1,13 +1,24 @@
 """What all schemas share."""
 
+import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(max_length=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Json = dict[str, Any]
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """PostgreSQL keeps no NUL, no half surrogate pairs, no NaN and no infinity."""
+    if "\\u0000" in json.dumps(value, allow_nan=False):
+        raise ValueError("it contains a NUL character")
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+Json = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class Body(BaseModel):

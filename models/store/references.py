@@ -6,7 +6,7 @@ name a row by id (`document_type_id`), by key (`document_type: "five_why"`), or 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +22,7 @@ from models.flow.durations import parse_duration
 from models.store.audit import AuditDraft
 from models.store.canonical import canonical
 from models.store.refusals import ConfigInvalidError, ReferenceUnknownError
+from models.store.stages import parse_stages
 from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition, Process
 
 Json = dict[str, Any]
@@ -97,6 +98,11 @@ class Resolver:
             return
         config[named.word] = row.key
         config[f"{named.word}_id"] = str(row.id)
+
+    async def ensure_catalogue(self, requirement_type: str, rows: Iterable[Json]) -> None:
+        """Create what a shipped template refers to, where the tenant does not have it yet."""
+        for row in rows:
+            await self.ensure(CATALOGUES[requirement_type], row, requirement_type)
 
     async def ensure(self, named: _Named, given: Json, path: str) -> Catalogue:
         """The row that `given` defines: an existing one where it is the same, else a new one."""
@@ -236,6 +242,7 @@ def _typed(column: str, value: Any) -> Any:
         case "stages":
             if not isinstance(value, list) or not all(isinstance(stage, dict) for stage in value):
                 raise ValueError("stages must be a list of objects")
+            parse_stages(value)
             return value
         case "allow_self_approval":
             return bool(value)

@@ -1,0 +1,37 @@
+"""All that keeps a process from being put into force: its graph, and the config of every requirement by its type."""
+
+from typing import Any
+
+from models.flow.validate import problems_of
+from models.requirements import registry
+
+
+def process_problems(graph: Any) -> list[dict[str, str]]:
+    """Problems as `{"code", "path", "message"}` in the order of their places; empty where it can be approved."""
+    found = [
+        {"code": one.code, "path": one.path, "message": one.message}
+        for one in problems_of(graph, registry.kinds().keys())
+    ]
+    known = {one["path"] for one in found}
+    return [*found, *(one for one in _configs(graph) if one["path"] not in known)]
+
+
+def _configs(graph: Any) -> list[dict[str, str]]:
+    found = []
+    for number, step in enumerate(_objects(graph, "steps")):
+        for place, requirement in enumerate(_objects(step, "requirements")):
+            config = requirement.get("config") or {}
+            kind = requirement.get("requirement_type")
+            if not isinstance(config, dict) or kind not in registry.kinds():
+                continue
+            path = f"steps[{number}].requirements[{place}].config"
+            found += [
+                {"code": one.code, "path": path + one.pointer.replace("/", "."), "message": one.message}
+                for one in registry.problems_of(str(kind), config)
+            ]
+    return found
+
+
+def _objects(holder: Any, name: str) -> list[dict[str, Any]]:
+    rows = holder.get(name) if isinstance(holder, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
