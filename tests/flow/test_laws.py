@@ -23,7 +23,7 @@ from tests.flow.walk import (
     check_packing,
     check_repeat,
     check_state,
-    draw_action,
+    draw_walk,
     lead_to_the_end,
 )
 
@@ -38,8 +38,7 @@ def test_every_walk(raw: Json, subjects: int, data: st.DataObject) -> None:
     """Nothing given changes, fold = state, nobody is lost, limits hold, refusals and repetitions move nothing."""
     scene = begun(raw, subjects)
     check_state(scene)
-    for _ in range(data.draw(st.integers(0, 25), label="commands")):
-        asked = draw_action(data, scene)
+    for asked in draw_walk(data, scene, 30):
         check_decision(scene, asked)
         check_packing(scene, asked)
         scene.play(asked)
@@ -51,8 +50,8 @@ def test_every_walk(raw: Json, subjects: int, data: st.DataObject) -> None:
 @given(valid_graphs(), st.integers(1, 3), st.data())
 def test_no_reachable_state_is_stuck(raw: Json, subjects: int, data: st.DataObject) -> None:
     scene = begun(raw, subjects)
-    for _ in range(data.draw(st.integers(0, 15), label="commands")):
-        scene.play(draw_action(data, scene))
+    for asked in draw_walk(data, scene, 18):
+        scene.play(asked)
     lead_to_the_end(scene)
     check_state(scene)
     assert scene.state.status in {InstanceStatus.COMPLETED, InstanceStatus.CANCELLED}
@@ -64,10 +63,10 @@ def test_a_batch_of_commands_does_what_they_do_one_by_one(raw: Json, subjects: i
     raw = _without_gates(raw)
     together, apart = begun(raw, subjects), begun(raw, subjects)
     asked: list[cmd.Command] = []
-    for _ in range(data.draw(st.integers(1, 10), label="commands")):
-        asked.append(draw_action(data, apart))
+    for one in draw_walk(data, apart, 15):
+        asked.append(one)
         apart.now = together.now
-        apart.play(asked[-1])
+        apart.play(one)
     batch = together.decide(*asked)
     after = fold(together.state, (item.event for item in batch.happened))
     after.seq = apart.state.seq
@@ -96,8 +95,8 @@ def test_hold_and_resume_move_every_deadline_by_the_time_held(
     raw: Json, subjects: int, minutes: int, data: st.DataObject
 ) -> None:
     scene = begun(raw, subjects)
-    for _ in range(data.draw(st.integers(0, 8), label="commands")):
-        scene.play(draw_action(data, scene))
+    for asked in draw_walk(data, scene, 10):
+        scene.play(asked)
     if scene.state.status is not InstanceStatus.IN_PROGRESS:
         return
     before, start = dict(scene.state.tokens), scene.now

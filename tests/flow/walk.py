@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from models.flow.cohorts import pack, unpack
 from models.flow.decide import decide
 from models.flow.errors import REFUSALS, FlowError
 from models.flow.evolve import fold
+from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
 from models.flow.routing import POSITIVE, allowed_results
 from models.flow.state import Ref, State
@@ -26,23 +28,49 @@ PEOPLE = ("ann", "bob", "sue", "qa", "chief", "guest")
 REASON = "a deviation that was agreed"
 
 
+def draw_walk(data: st.DataObject, scene: Scene, longest: int) -> Iterator[cmd.Command]:
+    """Commands one after the other, each drawn for the state that the one before left. The caller plays them."""
+    for _ in range(data.draw(st.integers(longest // 3, longest), label="commands")):
+        yield draw_action(data, scene)
+
+
 def draw_action(data: st.DataObject, scene: Scene) -> cmd.Command:
-    """One command, legal or not; before it, evidence and clock may move."""
-    data_refs = sorted(scene.state.tokens)
-    if data_refs and data.draw(st.booleans(), label="evidence moves"):
-        ref = data.draw(st.sampled_from(data_refs), label="evidence of")
-        if scene.graph.steps[ref.step].mandatory:
-            scene.unmet ^= {ref}
-    scene.pass_time(hours=data.draw(st.sampled_from([0, 1, 30]), label="hours"))
-    kind = data.draw(
-        st.sampled_from(
-            ["complete"] * 8
-            + ["claim", "start", "start", "release", "signoff", "signoff", "signoff"]
-            + ["recheck", "recheck", "recheck", "check_deadlines", "hold", "resume", "resume", "child", "begin", "odd"]
-        ),
-        label="kind",
-    )
-    return _build(data, scene, kind, data_refs)
+    """Mostly what sensible people do, sometimes anything at all; evidence comes and goes, the clock runs."""
+    refs = sorted(scene.state.tokens)
+    chance = data.draw(st.integers(0, 99), label="chance")
+    if chance % 7 == 0:
+        scene.pass_time(hours=chance % 31)
+    if not refs or chance < 30:
+        kind = data.draw(st.sampled_from(ANYTHING), label="kind")
+        return _build(data, scene, kind, refs)
+    return _sensible(data, scene, data.draw(st.sampled_from(refs), label="ref"), chance)
+
+
+ANYTHING = (
+    "complete", "complete", "claim", "start", "release", "signoff", "recheck", "check_deadlines", "hold", "child",
+    "begin", "odd", "withdraw",
+)  # fmt: skip
+
+
+def _sensible(data: st.DataObject, scene: Scene, ref: Ref, chance: int) -> cmd.Command:
+    token, step = scene.state.tokens[ref], scene.graph.steps[ref.step]
+    if scene.state.status is InstanceStatus.ON_HOLD:
+        return resume()
+    children = [child for child, of in scene.state.children.items() if of.ref == ref]
+    if children:
+        return cmd.NoteChildEnded(child_id=children[0], status="completed")
+    if chance % 5:
+        scene.give_evidence(ref)
+    if token.status is S.AWAITING_SIGNOFF:
+        return command("signoff", "qa", ref)
+    if step.moves_by_itself and token.incident is None and not step.requires_explicit_start:
+        return cmd.Recheck(ref=ref)
+    who = token.assignee or data.draw(st.sampled_from(["ann", "sue", "chief"]), label="who")
+    if step.requires_explicit_start and token.status is not S.IN_PROGRESS:
+        return command("start", who, ref)
+    words = allowed_results(scene.graph, step) or [""]
+    force = REASON if chance > 90 and who != "ann" else None
+    return command("complete", who, ref, decision_result=data.draw(st.sampled_from(words), label="word"), force=force)
 
 
 def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd.Command:
@@ -61,6 +89,9 @@ def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd
             return hold(actor)
         case "resume":
             return resume(actor)
+        case "withdraw":
+            scene.unmet.update({ref} if scene.graph.steps[ref.step].mandatory and refs else ())
+            return cmd.Recheck(ref=ref)
         case "begin":
             return cmd.Begin(subjects=2)
         case "child":
@@ -202,23 +233,27 @@ def _check_visits(scene: Scene) -> None:
                 pass
 
 
+PATIENCE = 40
+"""Turns until a supervisor stops following escalations in a circle of full steps and forces each step."""
+
+
 def lead_to_the_end(scene: Scene) -> None:
     """Do what sensible people would do next, until the instance is over. Fails where it gets stuck."""
     if scene.state.status is InstanceStatus.ON_HOLD:
         scene.ask(resume())
     far = _distances(scene)
-    for _ in range(400):
+    for turn in range(400):
         if scene.state.status in INSTANCE_CLOSED:
             return
         before = scene.state.copy()
         for ref in sorted(scene.state.tokens):
             if ref in scene.state.tokens:
-                _next_move(scene, ref, far)
+                _next_move(scene, ref, far, REASON if turn > PATIENCE else None)
         assert scene.state != before, f"stuck: {scene.state.tokens}"
     raise AssertionError(f"goes on for ever: {scene.state.tokens}")
 
 
-def _next_move(scene: Scene, ref: Ref, far: dict[str, int]) -> None:
+def _next_move(scene: Scene, ref: Ref, far: dict[str, int], force: str | None) -> None:
     token, step = scene.state.tokens[ref], scene.graph.steps[ref.step]
     for child in [child for child, of in scene.state.children.items() if of.ref == ref]:
         scene.play(cmd.NoteChildEnded(child_id=child, status="completed"))
@@ -232,22 +267,22 @@ def _next_move(scene: Scene, ref: Ref, far: dict[str, int]) -> None:
             who = "sue"
         if step.requires_explicit_start:
             scene.do("start", who, ref)
-        _finish(scene, ref, who, far)
+        _finish(scene, ref, who, _best_word(scene, step, far), force)
 
 
-def _finish(scene: Scene, ref: Ref, who: str, far: dict[str, int]) -> None:
+def _finish(scene: Scene, ref: Ref, who: str, word: str, force: str | None) -> None:
     step = scene.graph.steps[ref.step]
-    if step.moves_by_itself and scene.state.tokens[ref].incident is None:
+    if step.moves_by_itself and force is None and scene.state.tokens[ref].incident is None:
         scene.play(cmd.Recheck(ref=ref))
-        return
-    word = _best_word(scene, ref.step, far) if step.is_decision_point else ""
-    if scene.do("complete", who, ref, decision_result=word).outcome == "visit_limit_reached":
+    elif scene.do("complete", who, ref, decision_result=word, force=force).outcome == "visit_limit_reached":
         assert scene.state.tokens[ref].incident is not None
         assert scene.do("complete", who, ref, decision_result=word, force=REASON).refused is False
 
 
-def _best_word(scene: Scene, key: str, far: dict[str, int]) -> str:
-    edges = [e for e in scene.graph.edges[key] if e.edge_type != "escalation"]
+def _best_word(scene: Scene, step: Step, far: dict[str, int]) -> str:
+    if not step.is_decision_point:
+        return ""
+    edges = [e for e in scene.graph.edges[step.key] if e.edge_type != "escalation"]
     best = min(edges, key=lambda e: far[e.to_step])
     return best.condition or (min(POSITIVE) if best.edge_type == "default" else "no")
 
