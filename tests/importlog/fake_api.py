@@ -63,7 +63,7 @@ class FakeApi:
 
     def _once(self, request: httpx.Request, path: list[str]) -> Answer:
         key = request.headers["Idempotency-Key"]
-        if key in self.answers:
+        if key in self.answers and not request.url.path.startswith("/api/processes/"):  # definitions keep no keys
             before, answer = self.answers[key]
             return answer if before == request.content else (422, {"code": "idempotency_conflict"})
         answer = self._post(path, json.loads(request.content or b"{}"))
@@ -106,12 +106,16 @@ class FakeApi:
                 self.subject_types[body["key"]] = body
                 return 201, body
             case ["processes"]:
-                made = {**body, "id": str(uuid4()), "status": "draft", "version": "1.0"}
+                if any(one["key"] == body["key"] for one in self.processes.values()):
+                    return 409, {"code": "process_key_taken"}
+                made = {**body, "id": str(uuid4()), "status": "draft", "version_no": 1}
                 self.processes[made["id"]] = made
                 return 201, made
             case ["processes", _, "validate"]:
                 return 200, {"problems": []}
             case ["processes", one, "approve"]:
+                if self.processes[one]["status"] != "draft":
+                    return 409, {"code": "process_not_draft"}
                 self.processes[one]["status"] = "approved"
                 return 200, self.processes[one]
             case ["workflows"]:

@@ -53,7 +53,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.importlog.client.asyncio.sleep", lambda _: real(0))
 
 
-@pytest.mark.parametrize(("lose_every", "defer_every"), [(0, 0), (3, 0), (0, 2), (4, 3)])
+@pytest.mark.parametrize(("lose_every", "defer_every"), [(0, 0), (2, 0), (3, 0), (0, 2), (4, 3)])
 async def test_every_case_is_recorded_once_and_as_the_log_says(lose_every: int, defer_every: int) -> None:
     fake = FakeApi(lose_every=lose_every, defer_every=defer_every)
     report = await run(fake)

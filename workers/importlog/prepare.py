@@ -90,31 +90,50 @@ async def ensure_process(api: Api, target: Target, graph: Json) -> str:
     """
     known = await _find_process(api, target.process_key)
     if known is None:
-        body = {
-            "key": target.process_key,
-            "name": target.process_name,
-            "description": f"Discovered from the log {target.log_name}.",
-            "category": target.category,
-            "subject_type": target.subject_type,
-            "graph": graph,
-        }
-        known = await api.post("/api/processes/", body, target.key("process"))
+        known = await _made(api, target, graph)
     elif _ways((await api.get(f"/api/processes/{known['id']}/"))["graph"]) != _ways(graph):
         raise NotPossible(
             "process_differs", f"The process {target.process_key!r} has another graph; choose another --process-key."
         )
-    path = f"/api/processes/{known['id']}/"
     if known["status"] != "approved":
-        await api.post(f"{path}validate/", {}, target.key("process", "validate", known["id"]))
-        await api.post(f"{path}approve/", {}, target.key("process", "approve", known["id"]))
+        await _approve(api, target, known["id"])
     return str(known["id"])
+
+
+async def _made(api: Api, target: Target, graph: Json) -> Json:
+    body = {
+        "key": target.process_key,
+        "name": target.process_name,
+        "description": f"Discovered from the log {target.log_name}.",
+        "category": target.category,
+        "subject_type": target.subject_type,
+        "graph": graph,
+    }
+    try:
+        return await api.post("/api/processes/", body, target.key("process"))
+    except ApiProblem as problem:
+        # The answer to an earlier try may have been lost.
+        made = await _find_process(api, target.process_key) if problem.code == "process_key_taken" else None
+        if made is None:
+            raise
+        return made
+
+
+async def _approve(api: Api, target: Target, process_id: str) -> None:
+    path = f"/api/processes/{process_id}/"
+    await api.post(f"{path}validate/", {}, target.key("process", "validate", process_id))
+    try:
+        await api.post(f"{path}approve/", {}, target.key("process", "approve", process_id))
+    except ApiProblem:
+        if (await api.get(path))["status"] != "approved":
+            raise
 
 
 async def _find_process(api: Api, key: str) -> Json | None:
     """The latest approved version of a process, else its draft."""
-    found = [one async for one in api.pages("/api/processes/") if one["key"] == key]
-    usable = [one for one in found if one["status"] in ("approved", "draft", "in_review")]
-    return max(usable, key=lambda one: (one["status"] == "approved", one["version"]), default=None)
+    found = [one async for one in api.pages("/api/processes/", {"key": key}) if one["key"] == key]
+    usable = [one for one in found if one["status"] in ("approved", "draft")]
+    return max(usable, key=lambda one: (one["status"] == "approved", one["version_no"]), default=None)
 
 
 def _ways(graph: Json) -> set[tuple[str, str, str]]:
