@@ -153,16 +153,16 @@ def test_asking_again_for_what_already_holds_has_the_same_outcome() -> None:
 
 def test_force_skips_gates_but_neither_sign_off_nor_another_persons_hands() -> None:
     scene = Scene(graph(step("a", requirements=[gate()], requires_qa_signoff=True), end()))
-    reason = {"force": "customer waits at the door"}
-    assert scene.do("complete", "sue", **reason).outcome == "awaiting_signoff"
+    reason = "customer waits at the door"
+    assert scene.do("complete", "sue", force=reason).outcome == "awaiting_signoff"
     scene = Scene(graph(step("a", requirements=[gate()]), end()))
     scene.do("claim", "bob")
-    assert scene.do("complete", "sue", **reason).outcome == "already_claimed"
-    assert scene.do("complete", "bob", **reason).outcome == "forbidden"
+    assert scene.do("complete", "sue", force=reason).outcome == "already_claimed"
+    assert scene.do("complete", "bob", force=reason).outcome == "forbidden"
     assert scene.do("release", "bob").outcome == "released"
     assert scene.do("complete", "sue", force="  too short  ").outcome == "reason_required"
-    assert scene.do("complete", "sue", **reason).outcome == "completed"
-    assert of_type(scene.events, ev.ExecutionCompleted)[0].forced == reason["force"]
+    assert scene.do("complete", "sue", force=reason).outcome == "completed"
+    assert of_type(scene.events, ev.ExecutionCompleted)[0].forced == reason
 
 
 def test_a_result_given_where_nothing_is_decided_is_kept_and_routes_nothing() -> None:

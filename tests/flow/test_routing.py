@@ -1,10 +1,15 @@
 """Exactly one way on: decision words, custom results, visit limits, escalation, incidents."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from models.flow import commands as cmd
 from models.flow import events as ev
+from models.flow.decide import decide
 from models.flow.errors import FlowError
+from models.flow.facts import Visits
 from models.flow.routing import allowed_results, choose, possible_targets
 from models.flow.state import Ref
 from models.flow.status import ExecutionStatus as S
@@ -87,7 +92,7 @@ def test_a_decision_never_falls_back_to_the_order() -> None:
     assert raised.value.code == "decision_unknown"
 
 
-def loop(*, escalation: str | None, limit: int = 1, **settings: object) -> tuple[Json, ...]:
+def loop(*, escalation: str | None, limit: int = 1, **settings: Any) -> tuple[Json, ...]:
     """Inspect, rework at most `limit` times, inspect again."""
     drawn = [edge("rework", escalation, "escalation")] if escalation else []
     return (
@@ -116,7 +121,7 @@ def test_a_full_step_is_passed_by_its_escalation_edge() -> None:
     assert of_type(scene.events, ev.ExecutionCompleted)[-1].route == "escalation"
 
 
-def full_without_escalation(**settings: object) -> Scene:
+def full_without_escalation(**settings: Any) -> Scene:
     scene = Scene(graph(*loop(escalation=None, **settings)))
     scene.do("complete", decision_result="fail")
     scene.do("complete")
@@ -195,6 +200,15 @@ def test_escalations_follow_each_other_and_a_circle_is_an_incident() -> None:
         scene.do("complete")
     assert scene.do("complete", decision_result="pass").outcome == "visit_limit_reached"
     assert scene.do("complete", decision_result="fail").outcome == "completed"
+
+
+def test_visits_that_were_rolled_back_keep_their_number_and_do_not_count() -> None:
+    routed = graph(step("a"), step("b", max_visits=2), end())
+    scene = Scene(routed)
+    facts = replace(scene.facts(), visits={(0, "b"): Visits(last=5, counted=1)})
+    asked = cmd.Complete(command_id="c", actor="ann", ref=scene.only)
+    events = decide(routed, scene.state, asked, facts, scene.now)
+    assert of_type(events, ev.ExecutionEntered)[0].ref == Ref(0, "b", 6)
 
 
 def test_possible_targets_follow_escalations() -> None:
