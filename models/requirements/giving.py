@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import EvidenceAction
 from models.flow.errors import FlowError
@@ -56,7 +55,7 @@ class Given:
 
 async def gates_at(session: AsyncSession, execution: StepExecution) -> list[Gate]:
     """All requirements of an execution's step, in order, as the approved version has them."""
-    rows = await session.scalars(
+    rows = await session.exec(
         select(StepRequirement)
         .where(col(StepRequirement.tenant_id) == execution.tenant_id, col(StepRequirement.step_id) == execution.step_id)
         .order_by(col(StepRequirement.order), col(StepRequirement.key))

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.requirements.base import Asked, Gate, Json
 from models.requirements.giving import gates_at

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.reading import fetch, fetch_one, run
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import SQLModel, col
+from sqlalchemy import text
+from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import Chain, EvidenceAction
 from models.flow.errors import FlowError
@@ -92,7 +92,7 @@ async def lock_executions(session: AsyncSession, tenant_id: UUID, execution_ids:
         return []
     ids = sorted(set(execution_ids))
     instance_ids = [row["id"] for row in await fetch(session, _INSTANCES_OF, tenant=tenant_id, executions=ids)]
-    instances = await session.scalars(
+    instances = await session.exec(
         select(WorkflowInstance)
         .where(col(WorkflowInstance.tenant_id) == tenant_id, col(WorkflowInstance.id).in_(instance_ids))
         .order_by(col(WorkflowInstance.id))
@@ -100,7 +100,7 @@ async def lock_executions(session: AsyncSession, tenant_id: UUID, execution_ids:
         .execution_options(populate_existing=True)
     )
     by_id = {one.id: one for one in instances}
-    executions = await session.scalars(
+    executions = await session.exec(
         select(StepExecution)
         .where(col(StepExecution.tenant_id) == tenant_id, col(StepExecution.id).in_(ids))
         .order_by(col(StepExecution.id))
@@ -109,7 +109,7 @@ async def lock_executions(session: AsyncSession, tenant_id: UUID, execution_ids:
     )
     locked = list(executions)
     step_ids = {one.step_id for one in locked}
-    steps = await session.scalars(select(Step).where(col(Step.tenant_id) == tenant_id, col(Step.id).in_(step_ids)))
+    steps = await session.exec(select(Step).where(col(Step.tenant_id) == tenant_id, col(Step.id).in_(step_ids)))
     step_by_id = {one.id: one for one in steps}
     return [
         Locked(instance=by_id[one.workflow_instance_id], execution=one, step=step_by_id[one.step_id]) for one in locked

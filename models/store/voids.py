@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import EvidenceAction
 from models.flow.status import INSTANCE_CLOSED, OPEN
@@ -32,6 +32,9 @@ from models.store.reading import fetch
 from models.store.signatures import valid_signatures
 from models.tables import SignatureVoid
 
+_OPEN_OF_SUBJECT = text(
+    "SELECT id FROM step_execution WHERE tenant_id = :tenant AND subject_id = :subject AND exited_at IS NULL"
+)
 _REQUESTS = text(
     """
     SELECT id, execution_id, requirement_id, round, state, content_hash FROM approval_request
@@ -147,3 +150,12 @@ async def _reopen(
         evidence={"approval_request_id": str(again)}, at=now, by=None,
     )  # fmt: skip
     await project(session, actor.tenant_id, [row])
+
+
+async def lock_open_of_subject(session: AsyncSession, tenant_id: UUID, subject_id: UUID) -> list[UUID]:
+    """Lock the open executions of a subject, before it is changed; `void_stale` follows the change.
+
+    In this order (instance → executions → subject → tenant's chain) nothing deadlocks.
+    """
+    rows = await fetch(session, _OPEN_OF_SUBJECT, tenant=tenant_id, subject=subject_id)
+    return [one.execution.id for one in await lock_executions(session, tenant_id, [row["id"] for row in rows])]
