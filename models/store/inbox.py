@@ -1,0 +1,196 @@
+"""The inbox of one person over everything: work to do, approvals to give, signatures, work of others to sign off.
+
+Sorted as one would work: overdue first, then by what is due, then by what has waited longest. What is offered here is
+decided again where it is done; the inbox never grants anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.store.content import UNCOVERED
+from models.store.instance_lists import like
+from models.store.people import Person
+from models.store.reading import fetch
+from models.store.views import EXECUTION_COLUMNS, EXECUTION_JOINS, execution_json, moment
+
+Json = dict[str, Any]
+
+NEVER: Final = "infinity"
+"""When something is due that is not: last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxFilter:
+    """What the inbox is narrowed down to; empty means any. `site` is the one in the instance's context."""
+
+    kind: str = ""
+    category: str = ""
+    overdue: bool | None = None
+    site: str = ""
+    search: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The keyset of a task: where a page ended."""
+
+    soon: bool
+    due: str
+    since: str
+    id: str
+    kind: str
+
+
+_OPEN = """
+    FROM step_execution e
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    WHERE e.tenant_id = :tenant AND e.exited_at IS NULL AND i.status = 'in_progress'
+"""
+_NOT_MY_WORK = """
+    e.assigned_to IS DISTINCT FROM :me AND e.completed_by IS DISTINCT FROM :me
+    AND NOT EXISTS (SELECT FROM evidence_record v
+                    JOIN step_requirement vr ON (vr.tenant_id, vr.id) = (v.tenant_id, v.requirement_id)
+                    WHERE v.tenant_id = e.tenant_id AND v.execution_id = e.id AND v.given_by = :me
+                      AND vr.requirement_type <> ALL(:uncovered))
+"""
+_EXECUTIONS = f"""
+    SELECT 'execution' AS kind, e.id AS execution_id, CAST(NULL AS uuid) AS other_id, e.due_at AS due,
+           e.overdue AS late, e.entered_at AS since
+    {_OPEN} AND :may_work
+      AND (e.status = 'pending' OR (e.status IN ('claimed', 'in_progress') AND e.assigned_to = :me))
+"""
+_SIGNOFFS = f"""
+    SELECT 'signoff', e.id, NULL, e.due_at, e.overdue, e.entered_at
+    {_OPEN} AND :may_sign_off AND e.status = 'awaiting_signoff' AND {_NOT_MY_WORK}
+"""
+_APPROVALS = f"""
+    SELECT 'approval', e.id, r.id, r.due_at, coalesce(r.due_at < now(), false), r.requested_at
+    FROM approval_request r
+    JOIN step_execution e ON (e.tenant_id, e.id) = (r.tenant_id, r.execution_id)
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    WHERE :may_approve AND r.tenant_id = :tenant AND r.state = 'pending' AND i.status = 'in_progress'
+      AND e.exited_at IS NULL
+      AND (r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[])
+           OR r.stages -> r.stage -> 'users' ?| CAST(:names AS text[]))
+      AND (r.allow_self_approval OR ({_NOT_MY_WORK}))
+      AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
+                      AND a.round = r.round AND a.stage = r.stage AND a.user_id = :me)
+"""  # noqa: S608 - constants only
+_SIGNATURES = f"""
+    SELECT 'signature', e.id, q.id, e.due_at, e.overdue, e.entered_at
+    FROM step_requirement q
+    JOIN step_execution e ON (e.tenant_id, e.step_id) = (q.tenant_id, q.step_id)
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    WHERE :may_sign AND q.tenant_id = :tenant AND q.requirement_type = 'signature' AND q.is_mandatory
+      AND e.status IN ('claimed', 'in_progress') AND e.assigned_to IS DISTINCT FROM :me AND i.status = 'in_progress'
+      AND (q.config ->> 'role' = ANY(:roles) OR q.config -> 'roles' ?| CAST(:roles AS text[]))
+      AND (NOT coalesce(CAST(q.config ->> 'independent' AS boolean), false) OR ({_NOT_MY_WORK}))
+      AND NOT EXISTS (SELECT FROM step_requirement_completion c WHERE c.tenant_id = e.tenant_id
+                      AND c.execution_id = e.id AND c.requirement_id = q.id AND c.is_complete)
+      AND NOT EXISTS (SELECT FROM signature g WHERE g.tenant_id = e.tenant_id AND g.execution_id = e.id
+                      AND g.requirement_id = q.id AND g.signer_id = :me
+                      AND NOT EXISTS (SELECT FROM signature_void o
+                                      WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
+"""  # noqa: S608 - constants only
+_PLACE = "NOT m.late, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
+_TASKS = text(
+    f"""
+    WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES})
+    SELECT m.kind AS task_kind, m.other_id, m.due AS task_due, m.late, m.since, {EXECUTION_COLUMNS},
+           i.identifier AS instance_identifier, i.name AS instance_name, i.context ->> 'site' AS site,
+           p.key AS process_key, p.name AS process_name, p.category, s.is_decision_point, r.name AS requirement_name
+    FROM m
+    JOIN step_execution e ON e.tenant_id = :tenant AND e.id = m.execution_id
+    {EXECUTION_JOINS}
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    JOIN process p ON (p.tenant_id, p.id) = (i.tenant_id, i.process_id)
+    LEFT JOIN approval_request ar ON ar.tenant_id = e.tenant_id AND ar.id = m.other_id
+    LEFT JOIN step_requirement r ON r.tenant_id = e.tenant_id AND r.id = coalesce(ar.requirement_id, m.other_id)
+    WHERE (:kind = '' OR m.kind = :kind)
+      AND (:category = '' OR p.category = :category)
+      AND (:site = '' OR i.context ->> 'site' = :site)
+      AND (CAST(:overdue AS boolean) IS NULL OR m.late = :overdue)
+      AND (:search = '' OR i.identifier ILIKE :like OR i.name ILIKE :like OR u.identifier ILIKE :like
+           OR u.title ILIKE :like OR s.name ILIKE :like)
+      AND (CAST(:after_id AS uuid) IS NULL OR ({_PLACE}) > (
+           CAST(:after_soon AS boolean), CAST(:after_due AS timestamptz), CAST(:after_since AS timestamptz),
+           CAST(:after_id AS uuid), CAST(:after_kind AS text)))
+    ORDER BY {_PLACE}
+    LIMIT :limit
+    """  # noqa: S608 - constants only
+)
+
+
+async def list_tasks(
+    session: AsyncSession, person: Person, narrowed: InboxFilter, *, after: Place | None, limit: int
+) -> Sequence[RowMapping]:
+    """What the person may do now; rows for `task_json` and `place_of`."""
+    held = person.permissions
+    return await fetch(
+        session,
+        _TASKS,
+        tenant=person.tenant_id,
+        me=person.id,
+        roles=list(person.roles),
+        names=[str(person.id), person.username],
+        uncovered=list(UNCOVERED),
+        may_work="execution.work" in held,
+        may_sign_off="execution.signoff" in held,
+        may_approve=bool({"approval.decide", "evidence.give"} & set(held)),
+        may_sign="evidence.give" in held or "approval.decide" in held,
+        kind=narrowed.kind,
+        category=narrowed.category,
+        site=narrowed.site,
+        overdue=narrowed.overdue,
+        search=narrowed.search,
+        like=like(narrowed.search),
+        after_soon=None if after is None else after.soon,
+        after_due=None if after is None else after.due,
+        after_since=None if after is None else after.since,
+        after_id=None if after is None else after.id,
+        after_kind=None if after is None else after.kind,
+        limit=limit,
+    )
+
+
+def place_of(row: RowMapping) -> list[Any]:
+    """The keyset of a row, for its cursor; `Place(*…)` reads it back."""
+    return [
+        not row["late"],
+        NEVER if row["task_due"] is None else row["task_due"].isoformat(),
+        row["since"].isoformat(),
+        str(row["other_id"] or row["id"]),
+        row["task_kind"],
+    ]
+
+
+def task_json(row: RowMapping) -> Json:
+    """A task as the API shows it; `id` is what the person acts on: execution, approval request or requirement."""
+    execution = execution_json(row)
+    return {
+        "kind": row["task_kind"],
+        "id": str(row["other_id"] or row["id"]),
+        "execution": execution,
+        "workflow": {
+            "id": execution["workflow"],
+            "identifier": row["instance_identifier"],
+            "name": row["instance_name"],
+        },
+        "process": {"key": row["process_key"], "name": row["process_name"]},
+        "category": row["category"],
+        "site": row["site"],
+        "step": execution["step"],
+        "subject": execution["subject"],
+        "status": execution["status"],
+        "requirement": row["requirement_name"],
+        "is_decision_point": row["is_decision_point"],
+        "assigned_to": execution["assigned_to"],
+        "entered_at": execution["entered_at"],
+        "since": moment(row["since"]),
+        "due_at": moment(row["task_due"]),
+        "overdue": row["late"],
+    }
