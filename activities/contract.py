@@ -126,11 +126,17 @@ class CommandRow:
     args: Mapping[str, Any] = field(default_factory=dict)
 
     def commands(self) -> tuple[cmd.Command, ...]:
-        """One core command for each execution (or one for the instance)."""
+        """One core command for each execution (or one for the instance).
+
+        Raises:
+            KeyError, TypeError, ValueError: an unknown kind, arguments that it does not take, no execution.
+        """
         build: Any = _KINDS[self.kind]
         common = {"command_id": self.id, "actor": self.actor, **self.args}
         if self.kind in _INSTANCE_KINDS:
             return (build(**common),)
+        if not self.refs:
+            raise ValueError(f"the command {self.kind} names no execution")
         return tuple(build(ref=ref, **common) for ref in self.refs)
 
 
@@ -158,8 +164,10 @@ class BatchFacts:
         commands: those of the request that fit into one batch (one command per subject, instance commands alone).
         deferred: ids that must come with a later batch; the rest of the ids was settled already.
         revisions: the evidence revision of each execution that was looked at; record compares.
+        seq: journal position that was read; a run that is behind it (after a Reset) has to catch up.
     """
 
+    seq: int = 0
     commands: tuple[CommandRow, ...] = ()
     deferred: tuple[str, ...] = ()
     permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -192,12 +200,13 @@ class RecordRequest:
 
     Attributes:
         expected_seq: the journal position that the decision saw.
+        cohorts: what happened; nothing where a run only wants to know what it missed.
         revisions: evidence revisions that the decision saw.
     """
 
     key: InstanceKey
     expected_seq: int
-    cohorts: tuple[Cohort, ...]
+    cohorts: tuple[Cohort, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     revisions: tuple[tuple[Ref, int], ...] = ()
 
@@ -211,6 +220,7 @@ class Recorded:
             `state`) is what happened meanwhile. `changed`: nothing written, the evidence of `changed` moved.
             `rejected`: nothing written, the database refuses this batch for good (SQLSTATE class 22 or 23).
         seq: journal position afterwards.
+        settled: where `behind`: commands of the request that have their outcome already.
     """
 
     status: Literal["recorded", "behind", "changed", "rejected"]
@@ -218,6 +228,7 @@ class Recorded:
     cohorts: tuple[Cohort, ...] = ()
     state: Mapping[str, Any] | None = None
     changed: tuple[Ref, ...] = ()
+    settled: tuple[str, ...] = ()
     error: str = ""
 
 

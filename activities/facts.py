@@ -7,10 +7,9 @@ for one command as for a thousand executions. Only what deviates is returned: un
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from models.requirements.registry import unmet_of, workers_of
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
@@ -35,13 +34,23 @@ from models.flow.routing import possible_targets
 from models.flow.state import Ref, execution_id
 from models.flow.status import OPEN, ExecutionStatus
 from models.permissions import permissions_of
-from models.tables import Command, StepExecution
+from models.requirements.registry import unmet_of, workers_of
+from models.tables import StepExecution
 
 GATED = frozenset({"complete", "signoff"})
 """Commands that look at evidence."""
 NOWHERE = Ref(-1, "")
 """Stands for an execution that this instance does not have."""
 
+_COMMANDS = text(
+    """
+    SELECT i.seq, c.id, c.kind, c.actor_id, c.body, c.source
+    FROM workflow_instance i
+    LEFT JOIN command c ON c.tenant_id = i.tenant_id AND c.workflow_instance_id = i.id
+                       AND c.id = ANY(:ids) AND c.outcome IS NULL
+    WHERE i.tenant_id = :tenant AND i.id = :instance
+    """
+)
 _PEOPLE = text(
     """
     SELECT u.id, u.username, u.is_active, array_remove(array_agg(r.role), NULL) AS roles
@@ -60,10 +69,21 @@ _VISITS = text(
 )
 
 
+class Stored(NamedTuple):
+    """A command's row, as far as it matters here."""
+
+    id: UUID
+    kind: str
+    actor_id: UUID
+    body: dict[str, Any]
+    source: str
+
+
 @dataclass(slots=True)
 class Batch:
-    """The commands that go together, and the executions they concern."""
+    """The commands that go together, and the executions they concern; `seq` is where the journal stood."""
 
+    seq: int = 0
     rows: list[CommandRow] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
@@ -110,8 +130,9 @@ class _Reading:
 
     async def cut(self, command_ids: Sequence[str]) -> Batch:
         """Take commands in order: one per subject, instance commands alone, at most `BATCH_EXECUTIONS` executions."""
-        batch = Batch()
-        stored, beyond = _fitting(await self._commands(command_ids))
+        seq, commands = await self._commands(command_ids)
+        batch = Batch(seq=seq)
+        stored, beyond = _fitting(commands)
         by_id = await self._executions(execution for row in stored for execution in _execution_ids(row))
         taken: set[int] = set()
         for number, row in enumerate(stored):
@@ -132,7 +153,7 @@ class _Reading:
         batch.deferred += [str(later.id) for later in beyond]
         return batch
 
-    def _take(self, batch: Batch, row: Command, found: Sequence[StepExecution | None]) -> None:
+    def _take(self, batch: Batch, row: Stored, found: Sequence[StepExecution | None]) -> None:
         refs: list[Ref] = []
         for execution in found:
             if execution is None:
@@ -184,6 +205,7 @@ class _Reading:
         targets = sorted({key for ref in batch.executions for key in possible_targets(self.graph, ref.step)})
         leaving = [ref.subject for ref in batch.executions] if batch.gated else []
         return BatchFacts(
+            seq=batch.seq,
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
             permissions=permissions,
@@ -196,18 +218,14 @@ class _Reading:
             revisions=tuple((ref, e.evidence_rev) for ref, e in batch.gated.items() if e.status in OPEN),
         )
 
-    async def _commands(self, ids: Sequence[str]) -> list[Command]:
-        if not ids:
-            return []
+    async def _commands(self, ids: Sequence[str]) -> tuple[int, list[Stored]]:
+        """Where the journal stands, and those of the commands that have no outcome yet, in the order of `ids`."""
         wanted = [UUID(one) for one in ids]
-        query = select(Command).where(
-            Command.tenant_id == self.tenant,
-            Command.workflow_instance_id == self.instance,
-            col(Command.id).in_(wanted),
-            col(Command.outcome).is_(None),
-        )
-        found = {row.id: row for row in (await self.session.exec(query)).all()}
-        return [found[one] for one in wanted if one in found]
+        connection = await self.session.connection()
+        keys = {"tenant": self.tenant, "instance": self.instance, "ids": wanted}
+        rows = (await connection.execute(_COMMANDS, keys)).all()
+        found = {row.id: Stored(row.id, row.kind, row.actor_id, row.body, row.source) for row in rows if row.id}
+        return rows[0].seq, [found[one] for one in wanted if one in found]
 
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
         wanted = list(dict.fromkeys(ids))
@@ -281,7 +299,7 @@ def ref_of(execution: StepExecution) -> Ref:
     return Ref(execution.subject_no, execution.step_key, execution.visit_number, execution.branch)
 
 
-def _fitting(stored: Sequence[Command]) -> tuple[Sequence[Command], Sequence[Command]]:
+def _fitting(stored: Sequence[Stored]) -> tuple[Sequence[Stored], Sequence[Stored]]:
     """As many commands from the front as one batch may carry executions, at least one; and the rest."""
     count = 0
     for number, row in enumerate(stored):
@@ -291,10 +309,10 @@ def _fitting(stored: Sequence[Command]) -> tuple[Sequence[Command], Sequence[Com
     return stored, ()
 
 
-def _execution_ids(row: Command) -> list[UUID]:
+def _execution_ids(row: Stored) -> list[UUID]:
     return [UUID(one) for one in row.body.get("execution_ids", ())]
 
 
-def _row(row: Command, refs: tuple[Ref, ...]) -> CommandRow:
+def _row(row: Stored, refs: tuple[Ref, ...]) -> CommandRow:
     args: dict[str, Any] = row.body.get("args", {})
     return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from models.requirements.registry import close_gates, open_gates
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.projection import Place
 from models.flow.graph import Graph
+from models.requirements.registry import close_gates, open_gates
 from models.tables import StepExecution
 
 

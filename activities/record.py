@@ -5,8 +5,10 @@ saw, or one of its commands is settled, nothing is written and the missing event
 after its commit, a zombie, a Reset in Temporal's Web UI: all come out here as `behind`.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -74,20 +76,29 @@ class _Locked:
 
 
 class Recorder:
-    """Writes with the application role; one transaction per call."""
+    """Writes with the application role; one transaction per call.
+
+    A child's identifier takes a connection of its own, so records with children go one at a time: many at once would
+    wait for each other's connections for ever.
+    """
 
     def __init__(self, engine: AsyncEngine, definitions: Definitions) -> None:
         """Take what the composition root wired."""
         self._engine = engine
         self._definitions = definitions
+        self._with_children = asyncio.Semaphore(1)
 
     @activity.defn(name=RECORD)
     @retried_where_it_helps
     async def record(self, request: RecordRequest) -> Recorded:
         """Write the decision, or say why nothing was written."""
         tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
+        has_children = any(isinstance(cohort.event, ev.ChildRequested) for cohort in request.cohorts)
         try:
-            async with tenant_session(self._engine, tenant) as session:
+            async with (
+                self._with_children if has_children else nullcontext(),
+                tenant_session(self._engine, tenant) as session,
+            ):
                 definition = await self._definitions.of(await session.connection(), tenant, instance)
                 place = Place(tenant, instance, definition.process_id)
                 return await _Writing(session, place, definition, self._engine).record(request)
@@ -110,13 +121,13 @@ class _Writing:
         connection = await self.session.connection()
         locked = await self._lock(connection)
         asked = await self._asked(connection, request)
-        if locked.seq != request.expected_seq or any(one.settled for one in asked.values()):
-            return await self._behind(connection, request.expected_seq, locked.seq)
+        settled = tuple(identity for identity, one in asked.items() if one.settled)
+        if locked.seq != request.expected_seq or settled or not request.cohorts:
+            behind = await self._behind(connection, request.expected_seq, locked.seq)
+            return replace(behind, settled=settled)
         changed = await self._changed(connection, request)
         if changed:
             return Recorded(status="changed", seq=locked.seq, changed=changed)
-        if not request.cohorts:
-            raise ValueError("a record without an event")
         return await self._write(connection, request, locked, asked)
 
     async def _lock(self, connection: AsyncConnection) -> _Locked:
@@ -208,8 +219,9 @@ class _Writing:
             case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
                 await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
-            case ev.ChildRequested():
-                await create_child(self.session, self.engine, self.place, self.definition.graph, cohort.event)
+            case ev.ChildRequested(ref=ref):
+                asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
+                await create_child(self.session, self.engine, self.place, self.definition.graph, asked)
             case ev.InstanceHeld(by=by, reason=reason):
                 await cascade(self.session, self.place, "hold", by, reason, seq)
             case ev.InstanceResumed(by=by, reason=reason):

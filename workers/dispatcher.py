@@ -1,8 +1,9 @@
 """The outbox's way out: rows that were committed with their cause become workflow starts and signals, at least once.
 
 Several workers may dispatch side by side (SKIP LOCKED). Rows of the same topic and instance are coalesced into one
-call, and only the rows that were read are deleted. A receiver that is not there keeps its rows, with backoff; rows for
-an instance that is closed are dropped, for nobody will ever read them.
+call in the order in which they were put in (a hold that had to wait must not arrive after its resume), and only the
+rows that were read are deleted. A receiver that is not there keeps its rows, with backoff; rows for an instance that is
+closed are dropped, for nobody will ever read them.
 """
 
 import asyncio
@@ -16,7 +17,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.children import CHILD_ENDED_TOPIC, COMMANDS_TOPIC
 from models.db import system_session, tenant_session
@@ -38,8 +38,10 @@ _TAKE = text(
     """
     SELECT o.tenant_id, o.id, o.topic, o.key, o.payload, o.attempts, i.completed_at IS NOT NULL AS closed
     FROM outbox o LEFT JOIN workflow_instance i ON i.tenant_id = o.tenant_id AND i.id::text = o.key
-    WHERE o.next_attempt_at <= now() AND o.topic = ANY(:topics)
-    ORDER BY o.next_attempt_at, o.id LIMIT :limit
+    WHERE o.topic = ANY(:topics)
+      AND EXISTS (SELECT FROM outbox due WHERE (due.tenant_id, due.topic, due.key) = (o.tenant_id, o.topic, o.key)
+                  AND due.next_attempt_at <= now())
+    ORDER BY o.id LIMIT :limit
     FOR UPDATE OF o SKIP LOCKED
     """
 )
@@ -117,7 +119,7 @@ class Dispatcher:
                     for payload in parcel.payloads:
                         news = ChildNews(child_id=payload["child_id"], status=payload["status"])
                         await self._signal(parcel, SIGNAL_CHILD_ENDED, news)
-        except (RPCError, RuntimeError, OSError, LookupError) as error:
+        except Exception as error:  # noqa: BLE001 - one parcel must not stop the others
             log.warning("outbox: %s for %s not sent: %s", parcel.topic, parcel.instance_id, error)
             return str(error)[:500] or type(error).__name__
         return ""

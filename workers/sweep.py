@@ -6,12 +6,15 @@ gone gets an incident and a new run that goes on from the journal. One worker sw
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,6 +28,8 @@ from workflows.starting import restart_instance, signal_commands
 log = logging.getLogger(__name__)
 
 RESIGNAL_AFTER = timedelta(seconds=10)
+RETRY_FAILED_AFTER = timedelta(minutes=1)
+"""A run that failed by a fault of ours would fail again at once."""
 LOCK = 0x6761_7465
 """Key of the advisory lock under which one worker sweeps."""
 
@@ -70,8 +75,10 @@ class Sweep:
         task_queue: str,
         interval: timedelta = timedelta(seconds=15),
         resignal_after: timedelta = RESIGNAL_AFTER,
+        retry_failed_after: timedelta = RETRY_FAILED_AFTER,
     ) -> None:
         """Take what the composition root wired."""
+        self._patience = retry_failed_after
         self._system = system
         self._app = app
         self._client = client
@@ -99,14 +106,20 @@ class Sweep:
             if not (await connection.execute(_ALONE, {"key": LOCK})).scalar():
                 return
             for tenant, instance in await self._without_run(await self._open_instances()):
-                await self._bring_back(tenant, instance)
+                with _passing(instance):
+                    await self._bring_back(tenant, instance)
             rows = (await connection.execute(_UNSETTLED, {"age": self._age})).all()
             for row in rows:
-                if row.closed:
-                    async with tenant_session(self._app, row.tenant_id) as own:
-                        await refuse_closed(own, row.tenant_id, row.instance, row.ids)
-                elif await self._signal(row.instance, row.ids):
-                    await connection.execute(_SIGNALLED, {"ids": row.ids})
+                with _passing(row.instance):
+                    await self._settle_or_signal(connection, row)
+
+    async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        if row.closed:
+            async with tenant_session(self._app, row.tenant_id) as own:
+                await refuse_closed(own, row.tenant_id, row.instance, row.ids)
+            return
+        await signal_commands(self._client, str(row.instance), [str(one) for one in row.ids])
+        await connection.execute(_SIGNALLED, {"ids": row.ids})
 
     async def _open_instances(self) -> list[tuple[UUID, UUID]]:
         async with system_session(self._system) as session:
@@ -129,6 +142,8 @@ class Sweep:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return True
             raise
+        if described.status is WorkflowExecutionStatus.FAILED and described.close_time is not None:
+            return described.close_time < datetime.now(UTC) - self._patience
         return described.status not in {
             WorkflowExecutionStatus.RUNNING,
             WorkflowExecutionStatus.CONTINUED_AS_NEW,
@@ -150,10 +165,11 @@ class Sweep:
         log.warning("instance %s has no run; starting it again from its journal", instance)
         await restart_instance(self._client, found, task_queue=self._queue)
 
-    async def _signal(self, instance: UUID, ids: Sequence[UUID]) -> bool:
-        try:
-            await signal_commands(self._client, str(instance), [str(one) for one in ids])
-        except RPCError as error:
-            log.warning("commands of %s not signalled: %s", instance, error)
-            return False
-        return True
+
+@contextmanager
+def _passing(instance: UUID) -> Iterator[None]:
+    """One instance that cannot be helped now must not keep the sweep from the others."""
+    try:
+        yield
+    except (RPCError, LookupError, RuntimeError, DBAPIError) as error:
+        log.warning("sweep: %s is left for the next time: %s", instance, error)

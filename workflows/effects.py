@@ -5,9 +5,11 @@ not survive otherwise). "Already started" counts as started: a run that came bac
 """
 
 import asyncio
+from itertools import islice
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 
 from models.flow.state import Child
 from workflows.contract import WORKFLOW, InstanceInput
@@ -23,26 +25,24 @@ async def start_children(start: InstanceInput, engine: Engine) -> tuple[str, ...
     Returns:
         Ids of children that run now, to be noted in the journal.
     """
-    due = engine.unstarted_children()[:SLICE]
+    due = tuple(islice(engine.unstarted_children(), SLICE))
     await asyncio.gather(*(_start(start, engine, child_id, child) for child_id, child in due))
     return tuple(child_id for child_id, _ in due)
 
 
 async def _start(start: InstanceInput, engine: Engine, child_id: str, child: Child) -> None:
     step = engine.graph.steps[child.ref.step]
+    told = f"child of {engine.info.identifier} · {step.name} · {child.requirement}"
     try:
         await workflow.start_child_workflow(
             WORKFLOW,
             InstanceInput(tenant_id=start.tenant_id, instance_id=child_id, limits=start.limits),
             id=child_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"child of {engine.info.identifier} · {step.name} · {child.requirement}".encode()[
-                :200
-            ].decode(errors="ignore"),
+            static_summary=told.encode()[:200].decode(errors="ignore"),
         )
     except WorkflowAlreadyStartedError:
-        workflow.logger.info("child runs already", extra={"child": child_id})
-
-
-def _short(text: str) -> str:
-    return text.encode()[:200].decode(errors="ignore")
+        workflow.logger.info("child %s runs already", child_id)
+    except FailureError as error:
+        workflow.logger.warning("child %s is left for the outbox to start: %s", child_id, error)

@@ -3,7 +3,7 @@
 `Engine` owns the state. It changes only by what record returned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from temporalio import workflow
@@ -61,13 +61,18 @@ class Engine:
             recorded = await self._write(Decision((Happened(event=event, command_id=None),), ()), BatchFacts())
             _raise_if_rejected(recorded)
 
-    def due_hops(self) -> tuple[Ref, ...]:
-        """Executions that may move by themselves and have not been looked at; none while on hold."""
-        return () if self.state.status is InstanceStatus.ON_HOLD else tuple(self.state.hops)
+    @property
+    def on_hold(self) -> bool:
+        """Whether work stands still."""
+        return self.state.status is InstanceStatus.ON_HOLD
 
-    def unstarted_children(self) -> tuple[tuple[str, Child], ...]:
+    def due_hops(self) -> Iterator[Ref]:
+        """Executions that may move by themselves and have not been looked at; none while on hold."""
+        return iter(() if self.on_hold else self.state.hops)
+
+    def unstarted_children(self) -> Iterator[tuple[str, Child]]:
         """Nested instances whose workflow does not run yet."""
-        return tuple((child_id, child) for child_id, child in self.state.children.items() if not child.started)
+        return ((child_id, child) for child_id, child in self.state.children.items() if not child.started)
 
     def carry_on(self, start: InstanceInput, inbox: Waiting) -> InstanceInput:
         """The input of the next run."""
@@ -87,11 +92,9 @@ class Engine:
         """
         try:
             return await self._handle(work)
-        except Poison:
-            back = [await self._handle_alone(piece) for piece in work.pieces()]
-        except Exception:  # noqa: BLE001 - whatever it is, it must not fail this task for ever (DESIGN §2.5)
-            workflow.logger.exception("batch cannot be decided; its pieces go one by one")
-            back = [await self._handle_alone(piece) for piece in work.pieces()]
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail this task for ever (DESIGN §2.5)
+            workflow.logger.warning("batch cannot be processed; its pieces go one by one: %s", told(error))
+        back = [await self._handle_alone(piece) for piece in work.pieces()]
         return Work(
             commands=tuple(command for one in back for command in one.commands),
             rechecks=tuple(ref for one in back for ref in one.rechecks),
@@ -102,6 +105,8 @@ class Engine:
         strikes = 0
         while work:
             read = await read_facts(self._request(work))
+            if read.seq > self.state.seq:
+                await self._catch_up()
             taken = {ref.subject for row in read.commands for ref in row.refs}
             put_back = Work(
                 commands=(*put_back.commands, *read.deferred),
@@ -165,42 +170,70 @@ class Engine:
             self.state.seq = recorded.seq
         return recorded
 
+    async def _catch_up(self) -> None:
+        """Fold what this run missed: it was reset, or another one wrote before it."""
+        await self._write(Decision((), ()), BatchFacts())
+
     async def _handle_alone(self, piece: Work) -> Work:
         """One thing; what cannot be borne even alone is refused, or becomes an incident where nobody asked for it."""
         try:
             return await self._handle(piece)
         except Exception as error:  # noqa: BLE001 - as above
-            workflow.logger.exception("a command cannot be processed", extra={"piece": str(piece)})
-            return await self._refuse(piece, type(error).__name__)
-
-    async def _refuse(self, piece: Work, error: str) -> Work:
-        now = workflow.now()
-        params = {"error": error}
-        happened: list[Happened] = []
-        outcomes: list[Outcome] = []
-        for command in piece.commands:
-            refused = ev.CommandRefused(ref=None, at=now, code="internal_error", params=params)
-            happened.append(Happened(event=refused, command_id=command))
-            outcomes.append(
-                Outcome(command_id=command, ref=None, outcome="internal_error", refused=True, params=params)
-            )
-        for ref in piece.rechecks:
-            if ref in self.state.tokens and self.state.tokens[ref].incident is None:
-                identity = str(incident_id(self.key.instance_id, ref, self.state.seq))
-                opened = ev.IncidentOpened(ref=ref, at=now, incident_id=identity, code="internal_error", params=params)
-                happened.append(Happened(event=opened, command_id=None))
+            workflow.logger.error("%s cannot be processed: %s", piece, told(error))
+            reason = told(error)
+        try:
+            await self._refuse(piece, reason)
+        except Exception as error:  # noqa: BLE001 - as above; the sweep brings commands back
+            workflow.logger.error("%s cannot even be refused: %s", piece, told(error))
         self._forget_hops(piece.rechecks)
-        while happened:
-            recorded = await self._write(Decision(tuple(happened), tuple(outcomes)), BatchFacts())
+        return Work()
+
+    async def _refuse(self, piece: Work, reason: str) -> None:
+        """Refusals of commands and incidents of executions that nobody asked about, until they are in the journal."""
+        commands = piece.commands
+        while refusals := self._refusals(commands, piece.rechecks, reason):
+            outcomes = tuple(
+                Outcome(command_id=one, ref=None, outcome=_CODE, refused=True, params={"error": reason})
+                for one in commands
+            )
+            recorded = await self._write(Decision(refusals, outcomes), BatchFacts())
             if recorded.status != "behind":
                 break
-        return Work()
+            commands = tuple(one for one in commands if one not in recorded.settled)
+
+    def _refusals(self, commands: tuple[str, ...], refs: tuple[Ref, ...], reason: str) -> tuple[Happened, ...]:
+        now, params = workflow.now(), {"error": reason}
+        refused = ev.CommandRefused(ref=None, at=now, code=_CODE, params=params)
+        stuck = [ref for ref in refs if ref in self.state.tokens and self.state.tokens[ref].incident is None]
+        opened = (
+            ev.IncidentOpened(
+                ref=ref,
+                at=now,
+                incident_id=str(incident_id(self.key.instance_id, ref, self.state.seq)),
+                code=_CODE,
+                params=params,
+            )
+            for ref in stuck
+        )
+        return (
+            *(Happened(event=refused, command_id=one) for one in commands),
+            *(Happened(event=event, command_id=None) for event in opened),
+        )
 
     def _forget_hops(self, refs: tuple[Ref, ...]) -> None:
         """A look that came to nothing must not be taken again at once; evidence or a sweep brings it back."""
-        if self.state.status is not InstanceStatus.ON_HOLD:
+        if not self.on_hold:
             for ref in refs:
                 self.state.hops.pop(ref, None)
+
+
+_CODE = "internal_error"
+
+
+def told(error: Exception) -> str:
+    """An exception in one line."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
 
 
 def _raise_if_rejected(recorded: Recorded) -> None:

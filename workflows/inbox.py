@@ -3,7 +3,9 @@
 Plain lists and dicts in order of arrival: no sets, no clock.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from activities.contract import BATCH_COMMANDS, BATCH_EXECUTIONS, BareCommand
 from models.flow.state import Ref
@@ -32,9 +34,9 @@ class Inbox:
             bare=list(waiting.bare),
         )
 
-    def __bool__(self) -> bool:
-        """Whether anything waits."""
-        return bool(self.commands or self.evidence or self.children or self.bare)
+    def has_work(self, *, looking: bool) -> bool:
+        """Whether anything waits that may be handled now."""
+        return bool(self.commands or self.children or self.bare or (looking and self.evidence))
 
     def leftovers(self) -> Waiting:
         """Everything that waits, for the next run."""
@@ -45,11 +47,17 @@ class Inbox:
             bare=tuple(self.bare),
         )
 
-    def take(self) -> "Work":
-        """The next batch; what does not fit stays."""
-        commands = tuple(self.commands)[:BATCH_COMMANDS]
-        evidence = tuple(self.evidence)[:BATCH_EXECUTIONS]
-        work = Work(commands=commands, rechecks=evidence, children=tuple(self.children.items()))
+    def take(self, *, looking: bool, hops: Iterable[Ref] = ()) -> "Work":
+        """The next batch; what does not fit stays.
+
+        Args:
+            looking: whether executions may move by themselves; while an instance is on hold, what changed waits here.
+            hops: executions that are to be looked at besides.
+        """
+        commands = tuple(islice(self.commands, BATCH_COMMANDS))
+        evidence = tuple(islice(self.evidence, BATCH_EXECUTIONS)) if looking else ()
+        rechecks = tuple(dict.fromkeys((*evidence, *islice(hops, BATCH_EXECUTIONS - len(evidence)))))
+        work = Work(commands=commands, rechecks=rechecks, children=tuple(self.children.items()))
         for command in commands:
             del self.commands[command]
         for ref in evidence:

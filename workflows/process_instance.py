@@ -5,9 +5,11 @@ and sets off what follows (timer, children, search attributes). No coroutine per
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import BareCommand, InstanceKey, LoadRequest
@@ -15,11 +17,11 @@ with workflow.unsafe.imports_passed_through():
     from models.flow.state import Ref
     from models.flow.status import INSTANCE_CLOSED
     from workflows import details
-    from workflows.calls import accept_bare, load_instance, refuse_leftovers
+    from workflows.calls import Poison, accept_bare, load_instance, refuse_leftovers
     from workflows.contract import WORKFLOW, BareSignal, ChildNews, InstanceInput
     from workflows.effects import start_children
-    from workflows.engine import Engine
-    from workflows.inbox import Inbox, Work
+    from workflows.engine import Engine, told
+    from workflows.inbox import Inbox
 
 
 @workflow.defn(name=WORKFLOW)
@@ -41,7 +43,7 @@ class ProcessInstance:
     @workflow.run
     async def run(self, _start: InstanceInput) -> str:
         """Serve the instance until it is closed. A cancel from Temporal's Web UI is a command by `ops:temporal`."""
-        serving = asyncio.create_task(self._serve())
+        serving = asyncio.create_task(self._serve_or_fail())
         while not serving.done():
             try:
                 await asyncio.shield(serving)
@@ -105,12 +107,22 @@ class ProcessInstance:
             )
         )
 
+    async def _serve_or_fail(self) -> InstanceInput | str:
+        """Serve; an error that nothing isolates ends this run visibly, and the sweep starts another from the journal.
+
+        It must not leave a workflow task that fails for ever (DESIGN §2.5).
+        """
+        try:
+            return await self._serve()
+        except Exception as error:
+            raise ApplicationError(f"{type(error).__name__}: {told(error)}", non_retryable=True) from error
+
     async def _serve(self) -> InstanceInput | str:
         engine = await self._load()
         while engine.state.status not in INSTANCE_CLOSED:
             self._show(engine)
             self._arm_timer(engine)
-            if self._should_continue_as_new() and not engine.unstarted_children():
+            if self._should_continue_as_new() and not any(engine.unstarted_children()):
                 return engine.carry_on(self._start, self._inbox.leftovers())
             await workflow.wait_condition(lambda: self._has_work(engine))
             await self._pass(engine)
@@ -122,21 +134,28 @@ class ProcessInstance:
 
     async def _pass(self, engine: Engine) -> None:
         """One turn of the loop: everything that queued up goes as one batch."""
-        if self._inbox.bare:
-            bare, self._inbox.bare = tuple(self._inbox.bare), []
-            self._inbox.commands.update(dict.fromkeys(await accept_bare(self._key, bare)))
+        await self._accept_bare()
         started = await start_children(self._start, engine)
         rang, self._deadline_rang = self._deadline_rang, False
-        taken = self._inbox.take()
-        work = Work(
-            commands=taken.commands,
-            rechecks=tuple(dict.fromkeys((*taken.rechecks, *engine.due_hops()))),
-            children=taken.children,
-            started=started,
-            deadlines=rang,
-        )
-        put_back = await engine.handle(work)
+        deadline = next_deadline(engine.state) if rang else None
+        taken = self._inbox.take(looking=not engine.on_hold, hops=engine.due_hops())
+        late = deadline is not None and deadline <= workflow.now()
+        put_back = await engine.handle(replace(taken, started=started, deadlines=late))
         self._inbox.put_back(put_back.commands, put_back.rechecks)
+
+    async def _accept_bare(self) -> None:
+        """Make commands of bare signals; one that cannot even be stored is dropped, for there is nobody to tell."""
+        bare, self._inbox.bare = tuple(self._inbox.bare), []
+        pieces = [bare] if bare else []
+        while pieces:
+            piece = pieces.pop(0)
+            try:
+                self._inbox.commands.update(dict.fromkeys(await accept_bare(self._key, piece)))
+            except Poison as error:
+                if len(piece) > 1:
+                    pieces = [(one,) for one in piece]
+                else:
+                    workflow.logger.warning("signal %s dropped: %s", piece[0].kind, told(error))
 
     async def _load(self) -> Engine:
         loaded = await load_instance(LoadRequest(key=self._key, with_state=self._start.carried is None))
@@ -154,14 +173,20 @@ class ProcessInstance:
         return engine
 
     async def _settle_the_rest(self) -> None:
-        if self._inbox.bare:
-            accepted = await accept_bare(self._key, tuple(self._inbox.bare))
-            self._inbox.commands.update(dict.fromkeys(accepted))
-        if self._inbox.commands:
-            await refuse_leftovers(self._key, tuple(self._inbox.commands))
+        """What came too late is refused, also what comes while that is being done."""
+        while self._inbox.bare or self._inbox.commands:
+            await self._accept_bare()
+            commands = tuple(self._inbox.commands)
+            self._inbox.commands.clear()
+            await refuse_leftovers(self._key, commands)
 
     def _has_work(self, engine: Engine) -> bool:
-        return bool(self._inbox or self._deadline_rang or engine.due_hops() or engine.unstarted_children())
+        return (
+            self._deadline_rang
+            or self._inbox.has_work(looking=not engine.on_hold)
+            or any(engine.due_hops())
+            or any(engine.unstarted_children())
+        )
 
     def _should_continue_as_new(self) -> bool:
         info = workflow.info()

@@ -30,6 +30,7 @@ async def idle_plant(database: str, client: Client) -> AsyncIterator[Plant]:
     plant = Plant(settings=settings_for(database, f"test-{uuid4().hex[:8]}"), client=client)
     await plant.open()
     yield plant
+    await plant.prove()
     await plant.close()
 
 

@@ -5,7 +5,9 @@ from tests.support.plant import Plant, line, step
 
 
 async def test_a_subject_walks_through_a_process(plant: Plant) -> None:
-    process = await plant.approve(line(step("one"), step("two"), step("end", is_terminal=True, terminal_status="stock")))
+    process = await plant.approve(
+        line(step("one"), step("two"), step("end", is_terminal=True, terminal_status="stock"))
+    )
     instance = await plant.start(process)
     await plant.status(instance, "in_progress")
 
