@@ -20,5 +20,5 @@ async def connect(variables: Mapping[str, str] | None = None) -> Client:
     Raises:
         RuntimeError: Temporal does not answer.
     """
-    config = ClientConfig.load_client_connect_config(override_env_vars=variables)
+    config = ClientConfig.load_client_connect_config(override_env_vars=None if variables is None else dict(variables))
     return await Client.connect(**config, data_converter=pydantic_data_converter)
