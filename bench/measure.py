@@ -1,0 +1,117 @@
+"""Clocks and counts: the same procedure for every contender."""
+
+import asyncio
+import statistics
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from bench.contenders import STEPS, Contender
+
+SETTLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        passes: how often everything is repeated, contenders in turn; the median counts.
+        lone: completions one after the other, for the latency.
+        instances: live instances of the throughput, one caller each.
+        rounds: completions per instance, at most `STEPS` - 1.
+        hot: executions of the one hot instance.
+        bulk: executions of one bulk request, and subjects of one start.
+    """
+
+    passes: int = 3
+    lone: int = 44
+    instances: int = 50
+    rounds: int = 8
+    hot: int = 1_000
+    bulk: int = 1_000
+
+
+QUICK = Sizes(passes=1, lone=22, instances=25, rounds=4, hot=300)
+TINY = Sizes(passes=1, lone=4, instances=3, rounds=2, hot=12, bulk=20)
+
+
+async def warm_up(contender: Contender) -> None:
+    """Connections, prepared statements, sandbox imports."""
+    await throughput(contender, instances=5, rounds=2)
+
+
+async def latency(contender: Contender, completions: int) -> float:
+    """Median milliseconds of a completion while nothing else happens."""
+    taken: list[float] = []
+    for number in range(completions):
+        step = number % (STEPS - 1)
+        if step == 0:
+            instance = await contender.start(1)
+        await contender.make_ready(instance, [0], step)
+        begun = time.perf_counter()
+        await contender.complete(instance, 0, step)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken) * 1_000
+
+
+async def throughput(contender: Contender, *, instances: int, rounds: int) -> float:
+    """Completions a second over live instances, each completing one step at a time, all at once."""
+    live = await asyncio.gather(*(contender.start(1) for _ in range(instances)))
+    seconds = 0.0
+    for step in range(rounds):
+        for instance in live:
+            await contender.make_ready(instance, [0], step)
+        begun = time.perf_counter()
+        await asyncio.gather(*(contender.complete(instance, 0, step) for instance in live))
+        seconds += time.perf_counter() - begun
+    return instances * rounds / seconds
+
+
+async def hot(contender: Contender, *, callers: int, executions: int) -> float:
+    """Completions a second at one instance where so many callers each complete one execution after the other."""
+    instance = await contender.start(executions)
+    await contender.make_ready(instance, range(executions), 0)
+    waiting = deque(range(executions))
+
+    async def call() -> None:
+        while waiting:
+            await contender.complete(instance, waiting.popleft(), 0)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(call() for _ in range(callers)))
+    return executions / (time.perf_counter() - begun)
+
+
+async def bulk(contender: Contender, executions: int) -> float:
+    """Seconds of one request for so many executions; the second of two steps counts."""
+    instance = await contender.start(executions)
+    seconds = 0.0
+    for step in range(2):
+        await contender.make_ready(instance, range(executions), step)
+        begun = time.perf_counter()
+        await contender.complete_many(instance, range(executions), step)
+        seconds = time.perf_counter() - begun
+    return seconds
+
+
+async def events(contender: Contender, completions: int) -> float:
+    """Events of the history per lone completion."""
+    instance = await contender.start(1)
+    before = await contender.history(instance)
+    for step in range(completions):
+        await contender.make_ready(instance, [0], step)
+        await contender.complete(instance, 0, step)
+        await contender.history(instance)
+    return (await contender.history(instance) - before) / completions
+
+
+async def history_length(client: Client, workflow_id: str) -> int:
+    """Events in the history of a workflow, once no task of it is on its way any more."""
+    handle = client.get_workflow_handle(workflow_id)
+    length = -1
+    while length != (length := (await handle.describe()).history_length):
+        await asyncio.sleep(SETTLE_SECONDS)
+    return length

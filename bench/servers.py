@@ -1,0 +1,134 @@
+"""Throw-away servers as `gatework dev` runs them: PostgreSQL that waits for the disk, Temporal with its WAL."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from psycopg import sql
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from api.waiter import Waiter, listen_url
+from bench.ours import BySignal, OverHttp, Site, administrator, make_process
+from models.db import app_engine, system_engine
+from models.settings import Settings
+from models.store.bootstrap import MAIN, tenant_id_of
+from tests.e2e.product import ADMIN_PASSWORD, PATIENCE, Product
+from workers.embedded.postgres import EmbeddedPostgres
+from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
+from workers.run_worker import serve
+from workers.temporal_client import connect
+
+BY_HAND = "by_hand"
+PRODUCT = "product"
+ADMIN = "admin"
+CONNECTIONS = 200
+
+
+class Installed(Product):
+    """The tests' installation, by the command line's own module."""
+
+    def _command(self, name: str) -> list[str]:
+        return [sys.executable, "-m", "workers.cli", name]
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Both servers, with an empty database for the rows and a prepared one for the product."""
+
+    postgres: EmbeddedPostgres
+    temporal: EmbeddedTemporal
+    product: Product
+
+    async def client(self) -> Client:
+        """A connection with the Pydantic converter, as our worker has it."""
+        return await connect({"TEMPORAL_ADDRESS": self.temporal.address})
+
+    @property
+    def hand_url(self) -> str:
+        """The rows' database, as libpq takes it."""
+        return listen_url(self.postgres.url(BY_HAND))
+
+    @property
+    def settings(self) -> Settings:
+        """What the worker in this process is told; the same as the product's processes."""
+        return Settings(
+            database_url=SecretStr(self.product.database_url),
+            core_task_queue=self.product.queue,
+            run_site=False,
+            shutdown_seconds=5,
+        )
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Start everything, and leave nothing behind. Call it from the main thread, outside an event loop."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gatework-bench-", ignore_cleanup_errors=True) as name,
+        EmbeddedPostgres(Path(name) / "postgres" / "data", durable=True) as postgres,
+        EmbeddedTemporal(Path(name) / "temporal", ports=TemporalPorts(grpc=0, ui=0)) as temporal,
+    ):
+        with postgres.connect() as connection:
+            for database in (BY_HAND, PRODUCT):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        product = Installed(
+            folder=Path(name),
+            database_url=postgres.url(PRODUCT),
+            temporal_address=temporal.address,
+            queue=PRODUCT,
+        )
+        product.prepare()
+        try:
+            yield Servers(postgres, temporal, product)
+        finally:
+            product.stop_all()
+
+
+@asynccontextmanager
+async def site_of(running: Servers) -> AsyncIterator[Site]:
+    """The installation with the benchmark's process."""
+    app = app_engine(running.settings)
+    person = await administrator(app, tenant_id_of(MAIN), ADMIN)
+    yield Site(
+        app=app,
+        client=await running.client(),
+        queue=running.product.queue,
+        person=person,
+        process=await make_process(app, person),
+    )
+    await app.dispose()
+
+
+@asynccontextmanager
+async def by_signal(running: Servers, site: Site) -> AsyncIterator[BySignal]:
+    """Our worker in this very process, as the rows have theirs."""
+    system = system_engine(running.settings)
+    stop = asyncio.Event()
+    async with Waiter(listen_url(running.product.database_url), system) as waiter:
+        serving = asyncio.create_task(serve(running.settings, site.client, stop))
+        yield BySignal(site, waiter)
+        stop.set()
+        await serving
+    await system.dispose()
+
+
+@asynccontextmanager
+async def over_http(running: Servers, site: Site) -> AsyncIterator[OverHttp]:
+    """One API process and one worker process, as installed."""
+    product = running.product
+    for process in ("worker-1", "api"):
+        await asyncio.to_thread(product.start, process)
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    async with httpx.AsyncClient(base_url=product.base_url, timeout=PATIENCE, limits=limits) as http:
+        form = {"username": ADMIN, "password": ADMIN_PASSWORD}
+        answer = await http.post("/api/auth/token/", data=form)
+        answer.raise_for_status()
+        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield OverHttp(site, http)
+    for process in ("api", "worker-1"):
+        await asyncio.to_thread(product.stop, process)
