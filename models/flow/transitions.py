@@ -4,6 +4,7 @@
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from models.flow.status import ExecutionStatus as S
 
@@ -67,3 +68,44 @@ def verdict(action: Action, status: S, *, another_holds_it: bool, on_hold: bool)
     if on_hold and action is not Action.RELEASE:
         return "on_hold"
     return (OTHERS if another_holds_it else MINE)[action, status]
+
+
+class Move(NamedTuple):
+    """One arrow of the state diagram: an execution in status `before` is in `after` once `event` happened."""
+
+    before: S
+    event: str
+    after: S
+    word: str
+    """Who or what does it."""
+
+
+MOVES: tuple[Move, ...] = (
+    Move(S.PENDING, "execution_claimed", S.CLAIMED, "claim"),
+    Move(S.PENDING, "execution_started", S.IN_PROGRESS, "start, complete"),
+    Move(S.CLAIMED, "execution_started", S.IN_PROGRESS, "start, complete"),
+    Move(S.CLAIMED, "execution_released", S.PENDING, "release"),
+    Move(S.IN_PROGRESS, "execution_released", S.PENDING, "release"),
+    *(
+        Move(before, event, after, word)
+        for before, word in ((S.PENDING, "all is met"), (S.CLAIMED, "all is met"), (S.IN_PROGRESS, "complete"))
+        for event, after in (
+            ("execution_completed", S.COMPLETED),
+            ("signoff_awaited", S.AWAITING_SIGNOFF),
+            ("batch_awaited", S.WAITING),
+        )
+    ),
+    Move(S.AWAITING_SIGNOFF, "execution_completed", S.COMPLETED, "signoff"),
+    Move(S.AWAITING_SIGNOFF, "batch_awaited", S.WAITING, "signoff"),
+    Move(S.WAITING, "execution_completed", S.COMPLETED, "batch is ready"),
+    *(
+        Move(before, "execution_reopened", after, "evidence withdrawn")
+        for before in _DONE
+        for after in (S.IN_PROGRESS, S.PENDING)
+    ),
+    *(Move(before, "execution_cancelled", S.CANCELLED, "cancel") for before in (S.PENDING, *_HELD, *_DONE)),
+)
+"""Every change of status that there is. `all is met` is the engine's doing, at a step without operator completion.
+
+A reopened execution is in progress with whoever held it, and pending where nobody did.
+"""

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.flow import commands as cmd
 from models.flow import events as ev
+from models.flow.batch import Happened
 from models.flow.carry import carry, restore
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
@@ -54,6 +56,21 @@ def test_events_of_the_instance_stay_between_those_before_and_after() -> None:
     )
     assert [c.event.kind for c in packed] == ["execution_claimed", "instance_held", "command_refused"]
     assert packed[1].subjects == ()
+
+
+def test_no_subject_is_told_its_story_in_another_order() -> None:
+    one, other = Ref(0, "a"), Ref(1, "a")
+    claimed, released = ev.ExecutionClaimed, ev.ExecutionReleased
+    story: list[ev.Event] = [
+        claimed(ref=one, at=NOW, by="ann"),
+        released(ref=one, at=NOW, by="ann"),
+        released(ref=other, at=NOW, by="ann"),
+        claimed(ref=other, at=NOW, by="ann"),
+    ]
+    packed = pack(Happened(event=event, command_id=None) for event in story)
+    told: list[Any] = [item.event for item in unpack(packed)]
+    assert [event for event in told if event.ref == other] == story[2:]
+    assert [event for event in told if event.ref == one] == story[:2]
 
 
 def test_what_has_an_identity_of_its_own_stands_alone() -> None:

@@ -20,6 +20,7 @@ from tests.flow.scene import Json, Scene, hold, resume
 from tests.flow.strategies import LAW, json_values, raw_graphs, valid_graphs
 from tests.flow.walk import (
     check_decision,
+    check_moves,
     check_packing,
     check_repeat,
     check_state,
@@ -41,6 +42,7 @@ def test_every_walk(raw: Json, subjects: int, data: st.DataObject) -> None:
     for asked in draw_walk(data, scene, 30):
         check_decision(scene, asked)
         check_packing(scene, asked)
+        check_moves(scene, asked)
         scene.play(asked)
         check_state(scene)
         check_repeat(scene, asked)

@@ -14,13 +14,14 @@ from models.flow.carry import carry, restore
 from models.flow.cohorts import pack, unpack
 from models.flow.decide import decide
 from models.flow.errors import REFUSALS, FlowError
-from models.flow.evolve import fold
+from models.flow.evolve import apply, fold
 from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
 from models.flow.routing import POSITIVE, allowed_results
 from models.flow.state import Ref, State
 from models.flow.status import INSTANCE_CLOSED, WORKABLE, InstanceStatus
 from models.flow.status import ExecutionStatus as S
+from models.flow.transitions import MOVES
 from tests.flow.scene import Scene, cancel, command, hold, resume
 from tests.flow.strategies import WORDS
 
@@ -155,6 +156,20 @@ def _refusal(scene: Scene, asked: cmd.Command) -> str | None:
     except FlowError as error:
         return error.code
     return None
+
+
+def check_moves(scene: Scene, asked: cmd.Command) -> None:
+    """Every change of status is an arrow of the diagram."""
+    state = scene.state.copy()
+    for item in scene.decide(asked).happened:
+        ref = getattr(item.event, "ref", None)
+        before = state.tokens.get(ref) if ref else None
+        apply(state, item.event)
+        after = state.tokens.get(ref) if ref else None
+        if before is None or (after is not None and after.status is before.status):
+            continue
+        reached = {move.after for move in MOVES if (move.before, move.event) == (before.status, item.event.kind)}
+        assert reached & ({after.status} if after else {S.COMPLETED, S.CANCELLED}), (before.status, item.event)
 
 
 def check_repeat(scene: Scene, asked: cmd.Command) -> None:
