@@ -9,7 +9,11 @@ from http import HTTPStatus
 from typing import Final
 
 from models.flow.errors import REFUSALS
+from models.store import gate_errors, refusals
 from models.store.errors import CODES
+
+_LISTED = (gate_errors, refusals)
+"""Where the store's codes stand besides `models.store.errors`; importing them fills `CODES`."""
 
 FLOW_STATUS: Final[Mapping[str, int]] = {
     "already_claimed": 409,
@@ -73,6 +77,37 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "owner_unknown": 422,
     "capa_running": 409,
     "executions_invalid": 422,
+    # gates: evidence, signatures, approvals, documents, catalogues
+    "execution_unknown": 404,
+    "requirement_unknown": 404,
+    "evidence_invalid": 422,
+    "derived_requirement": 409,
+    "requirement_out_of_order": 409,
+    "nothing_to_withdraw": 409,
+    "content_changed": 409,
+    "reauthentication_failed": 403,
+    "signature_role_required": 403,
+    "already_signed": 409,
+    "no_self_signature": 403,
+    "self_disposition": 403,
+    "approval_unknown": 404,
+    "approval_closed": 409,
+    "not_an_approver": 403,
+    "already_answered": 409,
+    "self_approval": 403,
+    "not_re_requestable": 409,
+    "document_unknown": 404,
+    "document_type_unknown": 422,
+    "document_too_large": 413,
+    "document_empty": 422,
+    "document_number_taken": 409,
+    "document_state": 409,
+    "self_release": 403,
+    "content_missing": 500,
+    "catalogue_key_taken": 409,
+    "catalogue_unknown": 404,
+    "stages_invalid": 422,
+    "too_busy": 503,
 }
 
 UNLISTED: Final = 409

@@ -47,7 +47,7 @@ _LIST = f"""
           SELECT FROM workflow_subject w JOIN subject u ON (u.tenant_id, u.id) = (w.tenant_id, w.subject_id)
           WHERE (w.tenant_id, w.instance_id) = (i.tenant_id, i.id) AND u.identifier ILIKE :like))
       AND (CAST(:overdue AS boolean) IS NULL OR :overdue = (
-          (i.completed_at IS NULL AND i.due_date < current_date) OR EXISTS (
+          (i.completed_at IS NULL AND coalesce(i.due_date < current_date, false)) OR EXISTS (
           SELECT FROM step_execution e WHERE (e.tenant_id, e.workflow_instance_id) = (i.tenant_id, i.id)
             AND e.exited_at IS NULL AND e.overdue)))
       AND (CAST(:after AS timestamptz) IS NULL OR (i.created_at, i.id) < (:after, CAST(:after_id AS uuid)))
