@@ -105,4 +105,4 @@ class Product:
         raise AssertionError(f"the API did not become ready:\n{tail(self.folder / 'api.log', 40)}")
 
     def _command(self, name: str) -> list[str]:
-        return [sys.executable, "-m", "workers", name]
+        return [str(Path(sys.executable).with_name("gatework")), name]
