@@ -145,6 +145,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Largest file that may be uploaded, in bytes (25 MiB unless told).",
     )
+    document_release_four_eyes: bool = Field(
+        default=False, description="Whether a document may not be released by the person who uploaded it."
+    )
     command_wait_seconds: float = Field(
         default=10,
         ge=0,

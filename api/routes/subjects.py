@@ -1,5 +1,6 @@
 """What moves through processes, and its kinds."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from api.schemas import subjects as shapes
 from models.store.subject_types import create_subject_type, list_subject_types, subject_type_by_key
 from models.store.subjects import NewSubject, change_subject, create_subjects, get_subject, list_subjects
 from models.store.views import moment
+from models.store.voids import lock_open_of_subject, void_stale
 from models.tables import Subject, SubjectType
 
 router = APIRouter(tags=["subjects"])
@@ -90,9 +92,12 @@ async def get_one_subject(subject_id: UUID, caller: Caller, session: Db) -> Any:
 )
 async def change_one_subject(subject_id: UUID, caller: Caller, session: Db, body: shapes.ChangedSubject) -> Any:
     """Change title or attributes; signatures and approvals that cover them are voided."""
+    touched = await lock_open_of_subject(session, caller.tenant_id, subject_id) if body.attributes is not None else []
     await change_subject(
         session, caller.actor, subject_id, title=body.title, attributes=body.attributes, reason=body.reason
     )
+    why = f"The subject was changed by {caller.username}. {body.reason}".strip()
+    await void_stale(session, caller.actor, touched, why, datetime.now(UTC))
     return JSONResponse(subject_json(*await get_subject(session, caller.tenant_id, subject_id)))
 
 

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.enums import EvidenceAction
 from models.flow.errors import FlowError
 from models.flow.graph import Requirement
-from models.requirements.base import Asked, Gate, Giving, Json
+from models.requirements.base import Asked, Gate, Giving, Json, RequirementKind
 from models.requirements.registry import judge, kind_of, look_at
 from models.store.evidence import (
     Locked,
@@ -31,6 +31,7 @@ from models.store.evidence import (
 )
 from models.store.gate_errors import (
     DerivedRequirementError,
+    ExecutionUnknownError,
     NothingToWithdrawError,
     RequirementOutOfOrderError,
     RequirementUnknownError,
@@ -89,6 +90,19 @@ async def gate_at(session: AsyncSession, execution: StepExecution, requirement_i
     if found is None:
         raise RequirementUnknownError(requirement_id=str(requirement_id))
     return found, gates
+
+
+async def kind_at(session: AsyncSession, tenant_id: UUID, execution_id: UUID, requirement_id: UUID) -> RequirementKind:
+    """The type of one requirement of an execution.
+
+    Raises:
+        StoreError: execution_unknown, requirement_unknown.
+    """
+    execution = await session.get(StepExecution, (tenant_id, execution_id))
+    if execution is None:
+        raise ExecutionUnknownError(execution_id=str(execution_id))
+    gate, _ = await gate_at(session, execution, requirement_id)
+    return kind_of(gate.requirement)
 
 
 async def give_evidence(

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.store.people import Person
 from models.store.reading import fetch, fetch_one, run
 
 _OPEN = text(
@@ -50,6 +51,34 @@ _NEWEST = text(
     ORDER BY execution_id, requirement_id, round DESC
     """
 )
+_LIST = text(
+    """
+    SELECT r.*, e.workflow_instance_id, e.step_key, s.name AS step_name, q.key AS requirement_key,
+           q.name AS requirement_name,
+           i.identifier AS workflow_identifier, i.name AS workflow_name, u.id AS subject_id, u.identifier, u.title,
+           t.key AS subject_type, e.visit_number
+    FROM approval_request r
+    JOIN step_execution e ON (e.tenant_id, e.id) = (r.tenant_id, r.execution_id)
+    JOIN step s ON (s.tenant_id, s.id) = (e.tenant_id, e.step_id)
+    JOIN step_requirement q ON (q.tenant_id, q.id) = (r.tenant_id, r.requirement_id)
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    JOIN subject u ON (u.tenant_id, u.id) = (e.tenant_id, e.subject_id)
+    JOIN subject_type t ON (t.tenant_id, t.id) = (u.tenant_id, u.subject_type_id)
+    WHERE r.tenant_id = :tenant
+      AND (CAST(:id AS uuid) IS NULL OR r.id = :id)
+      AND (CAST(:state AS text) IS NULL OR r.state = :state)
+      AND (CAST(:execution AS uuid) IS NULL OR r.execution_id = :execution)
+      AND (CAST(:workflow AS uuid) IS NULL OR e.workflow_instance_id = :workflow)
+      AND (CAST(:names AS text[]) IS NULL OR (
+            (r.stages -> r.stage -> 'users' ?| CAST(:names AS text[])
+             OR r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[]))
+        AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
+                          AND a.stage = r.stage AND a.user_id = :me)))
+      AND (CAST(:after_at AS timestamptz) IS NULL OR (r.requested_at, r.id) > (:after_at, CAST(:after_id AS uuid)))
+    ORDER BY r.requested_at, r.id LIMIT :limit
+    """
+)
+"""`names` and `roles`: only where this person is asked now and has not answered yet."""
 _RESPONSES = text(
     """
     SELECT r.request_id, r.round, r.stage, r.decision, r.user_id, r.comment, r.self_approval_reason, r.at,
@@ -138,6 +167,27 @@ async def withdraw_pending(
 async def request_of(session: AsyncSession, tenant_id: UUID, request: UUID) -> RowMapping | None:
     """One request."""
     return await fetch_one(session, _ONE, tenant=tenant_id, request=request)
+
+
+async def list_requests(
+    session: AsyncSession,
+    tenant_id: UUID,
+    *,
+    limit: int,
+    state: str | None = None,
+    mine: Person | None = None,
+    execution_id: UUID | None = None,
+    instance_id: UUID | None = None,
+    request: UUID | None = None,
+    after: tuple[datetime, UUID] | None = None,
+) -> Sequence[RowMapping]:
+    """Requests with the execution they are for, oldest first; `mine`: those that this person is asked to answer."""
+    return await fetch(
+        session, _LIST, tenant=tenant_id, id=request, state=state, execution=execution_id, workflow=instance_id,
+        names=None if mine is None else [str(mine.id), mine.username], roles=[] if mine is None else list(mine.roles),
+        me=None if mine is None else mine.id, after_at=after[0] if after else None,
+        after_id=after[1] if after else None, limit=limit,
+    )  # fmt: skip
 
 
 async def newest_requests(

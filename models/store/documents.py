@@ -208,7 +208,13 @@ async def detach_all(session: AsyncSession, execution: StepExecution, requiremen
 
 
 async def release_document(
-    session: AsyncSession, person: Person, document_id: UUID, now: datetime, *, four_eyes: bool = False
+    session: AsyncSession,
+    person: Person,
+    document_id: UUID,
+    now: datetime,
+    *,
+    four_eyes: bool = False,
+    reason: str = "",
 ) -> list[UUID]:
     """Put a draft into force; the ids of open executions that cite it.
 
@@ -228,7 +234,7 @@ async def release_document(
     if four_eyes and uploaded_by == person.id:
         raise SelfReleaseError
     await run(session, _RELEASE, {"tenant": person.tenant_id, "id": document_id, "by": person.id, "now": now})
-    return await _changed(session, person, document_id, citing, state, DocumentState.RELEASED)
+    return await _changed(session, person, document_id, citing, state, DocumentState.RELEASED, reason)
 
 
 async def obsolete_document(

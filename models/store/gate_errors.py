@@ -185,3 +185,9 @@ class TooBusyError(StoreError):
     """Others kept changing the same thing. Try again in a moment."""
 
     code = "too_busy"
+
+
+class UploadInvalidError(StoreError):
+    """The upload cannot be read: {detail}."""
+
+    code = "upload_invalid"

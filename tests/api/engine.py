@@ -5,6 +5,7 @@ Only for the routes; the real engine is covered by the walks of `tests/e2e`.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from models.db import app_engine, tenant_session
 from models.flow.graph import parse_graph
 from models.flow.ids import step_id
 from models.flow.state import Ref, execution_id
+from models.requirements.registry import open_gates
 from models.settings import Settings
 from models.store.views import execution_views
 from models.tables import Command, Process, StepExecution, WorkflowInstance
@@ -83,25 +85,28 @@ class EngineDouble:
     async def _begin(self, session: AsyncSession, tenant: UUID, instance_id: UUID) -> None:
         instance = await session.get_one(WorkflowInstance, (tenant, instance_id))
         process = await session.get_one(Process, (tenant, instance.process_id))
-        first = parse_graph(process.graph).first
+        graph = parse_graph(process.graph)
+        first = graph.first
         connection = await session.connection()
         rows = await connection.execute(
             text("SELECT subject_no, subject_id FROM workflow_subject WHERE instance_id = :id"), {"id": instance_id}
         )
-        for number, subject in rows.all():
-            session.add(
-                StepExecution(
-                    tenant_id=tenant,
-                    id=execution_id(instance_id, Ref(subject=number, step=first.key)),
-                    workflow_instance_id=instance_id,
-                    step_id=step_id(process.id, first.key),
-                    step_key=first.key,
-                    subject_type_id=process.subject_type_id,
-                    subject_id=subject,
-                    subject_no=number,
-                )
+        entered = [
+            StepExecution(
+                tenant_id=tenant,
+                id=execution_id(instance_id, Ref(subject=number, step=first.key)),
+                workflow_instance_id=instance_id,
+                step_id=step_id(process.id, first.key),
+                step_key=first.key,
+                subject_type_id=process.subject_type_id,
+                subject_id=subject,
+                subject_no=number,
             )
+            for number, subject in rows.all()
+        ]
+        session.add_all(entered)
         await session.flush()
+        await open_gates(session, tenant, process.id, graph, entered, datetime.now(UTC))
         change = text("UPDATE workflow_instance SET status = 'in_progress', started_at = now() WHERE id = :id")
         await connection.execute(change, {"id": instance_id})
         await _notify(session, instance_id)

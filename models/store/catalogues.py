@@ -1,0 +1,155 @@
+"""The catalogues that requirements refer to: document types, approval templates, measurement definitions.
+
+A key never changes and nothing is deleted; each change is audited. Running requests keep the stages they opened with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import RowMapping, text
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.flow.durations import format_duration
+from models.store.audit import AuditDraft, audit_tenant
+from models.store.bulk import insert_rows, update_rows
+from models.store.gate_errors import CatalogueKeyTakenError, CatalogueUnknownError, StagesInvalidError
+from models.store.people import Person
+from models.store.reading import fetch, fetch_one
+from models.store.references import slug
+from models.store.stages import parse_stages
+from models.store.views import moment
+from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """One of the three tables, and its columns besides id, key and created_at."""
+
+    what: str
+    table: type[SQLModel]
+    columns: tuple[str, ...]
+
+
+DOCUMENT_TYPES: Final = Catalogue(what="document type", table=DocumentType, columns=("name",))
+APPROVAL_TEMPLATES: Final = Catalogue(
+    what="approval template", table=ApprovalTemplate, columns=("name", "stages", "due_in", "allow_self_approval")
+)
+MEASUREMENT_DEFINITIONS: Final = Catalogue(
+    what="measurement definition",
+    table=MeasurementDefinition,
+    columns=("name", "unit", "nominal", "upper_tol", "lower_tol", "sample_size"),
+)
+
+
+async def list_entries(
+    session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, *, after: str = "", search: str = "", limit: int
+) -> Sequence[RowMapping]:
+    """Entries by key, those after the key `after`, at most `limit`."""
+    statement = text(
+        f"SELECT * FROM {catalogue.table.__tablename__} WHERE tenant_id = :tenant AND key > :after"  # noqa: S608 - names from the code
+        " AND (:search = '' OR strpos(lower(key), lower(:search)) > 0 OR strpos(lower(name), lower(:search)) > 0)"
+        " ORDER BY key LIMIT :limit"
+    )
+    return await fetch(session, statement, tenant=tenant_id, after=after, search=search, limit=limit)
+
+
+async def entry_of(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, entry_id: UUID) -> RowMapping:
+    """One entry.
+
+    Raises:
+        CatalogueUnknownError: catalogue_unknown.
+    """
+    statement = text(f"SELECT * FROM {catalogue.table.__tablename__} WHERE tenant_id = :tenant AND id = :id")  # noqa: S608
+    row = await fetch_one(session, statement, tenant=tenant_id, id=entry_id)
+    if row is None:
+        raise CatalogueUnknownError(what=catalogue.what, id=str(entry_id))
+    return row
+
+
+async def add_entry(
+    session: AsyncSession, person: Person, catalogue: Catalogue, key: str, values: Mapping[str, Any]
+) -> RowMapping:
+    """Add an entry; without a key it gets one made from its name.
+
+    Raises:
+        StoreError: catalogue_key_taken, stages_invalid.
+    """
+    _check(values)
+    named = key or slug(values["name"])
+    if await _by_key(session, person.tenant_id, catalogue, named) is not None:
+        raise CatalogueKeyTakenError(key=named)
+    row = {"tenant_id": person.tenant_id, "id": uuid4(), "key": named, **values}
+    await insert_rows(session, catalogue.table, [row])
+    await _audit(session, person, catalogue, row["id"], "created", None, {"key": named, **_plain(values)})
+    return await entry_of(session, person.tenant_id, catalogue, row["id"])
+
+
+async def change_entry(
+    session: AsyncSession,
+    person: Person,
+    catalogue: Catalogue,
+    entry_id: UUID,
+    values: Mapping[str, Any],
+    reason: str = "",
+) -> RowMapping:
+    """Change named columns; the key stays.
+
+    Raises:
+        StoreError: catalogue_unknown, stages_invalid.
+    """
+    _check(values)
+    before = await entry_of(session, person.tenant_id, catalogue, entry_id)
+    changed = {name: value for name, value in values.items() if _plain({name: value}) != _plain({name: before[name]})}
+    if changed:
+        await update_rows(session, catalogue.table, [{"tenant_id": person.tenant_id, "id": entry_id, **changed}])
+        old = _plain({name: before[name] for name in changed})
+        await _audit(session, person, catalogue, entry_id, "changed", old, _plain(changed), reason)
+    return await entry_of(session, person.tenant_id, catalogue, entry_id)
+
+
+def entry_json(catalogue: Catalogue, row: RowMapping) -> Json:
+    """An entry as the API shows it: decimals as text, durations in ISO 8601."""
+    values = _plain({name: row[name] for name in catalogue.columns})
+    return {"id": str(row["id"]), "key": row["key"], **values, "created_at": moment(row["created_at"])}
+
+
+async def _by_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, key: str) -> RowMapping | None:
+    statement = text(f"SELECT id FROM {catalogue.table.__tablename__} WHERE tenant_id = :tenant AND key = :key")  # noqa: S608
+    return await fetch_one(session, statement, tenant=tenant_id, key=key)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    if "stages" in values:
+        try:
+            parse_stages(values["stages"])
+        except ValueError as error:
+            raise StagesInvalidError(detail=str(error)) from error
+
+
+async def _audit(
+    session: AsyncSession, person: Person, catalogue: Catalogue, entry_id: UUID, verb: str,
+    old: Json | None, new: Json, reason: str = "",
+) -> None:  # fmt: skip
+    name = str(catalogue.table.__tablename__)
+    draft = AuditDraft(action=f"{name}.{verb}", object_type=name, object_id=entry_id, old=old, new=new, reason=reason)
+    await audit_tenant(session, person.actor, draft)
+
+
+def _plain(values: Mapping[str, Any]) -> Json:
+    shown: Json = {}
+    for name, value in values.items():
+        match value:
+            case Decimal():
+                shown[name] = f"{value:f}"
+            case timedelta():
+                shown[name] = format_duration(value)
+            case _:
+                shown[name] = value
+    return shown
