@@ -1,4 +1,4 @@
-"""What an operator of the system sees of a running CAPA in Temporal's own Web UI, and of the API in its documentation."""
+"""What an operator of the system sees of a running CAPA in Temporal's Web UI, and of the API in its documentation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole product as separate processes: API and workers on a real PostgreSQL and a real Temporal, as compose runs them.
+"""The whole product as separate processes, as compose runs them, on a real PostgreSQL and a real Temporal.
 
 Only the addresses differ from production. Processes can be killed with -9 and started again.
 """
@@ -58,7 +58,7 @@ class Product:
 
     def prepare(self) -> None:
         """The migrate job of compose."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             self._command("prepare"), env=self.environment, cwd=self.folder, capture_output=True, check=False
         )
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
@@ -66,8 +66,8 @@ class Product:
     def start(self, name: str) -> None:
         """Start a process: `api`, or `worker` with any suffix (`worker-1`)."""
         log = (self.folder / f"{name}.log").open("ab")
-        self.processes[name] = subprocess.Popen(  # noqa: S603
-            self._command(name.split("-")[0]), env=self.environment, cwd=self.folder, stdout=log, stderr=log
+        self.processes[name] = subprocess.Popen(
+            self._command(name.split("-", maxsplit=1)[0]), env=self.environment, cwd=self.folder, stdout=log, stderr=log
         )
         log.close()
         if name == "api":

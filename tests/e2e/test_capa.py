@@ -12,7 +12,11 @@ def test_a_capa_runs_end_to_end(admin: Person, engineer: Person, quality_manager
     process = instantiate(admin, "CAPA_8D")
     subject = engineer.post(
         "/api/subjects/",
-        {"subject_type": "CAPA", "title": "Porosity in bore", "attributes": {"severity": "major", "source": "complaint"}},
+        {
+            "subject_type": "CAPA",
+            "title": "Porosity in bore",
+            "attributes": {"severity": "major", "source": "complaint"},
+        },
         expect=201,
     )
     started = engineer.post(

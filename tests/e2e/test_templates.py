@@ -22,16 +22,16 @@ def test_apqp_waits_for_its_pilot_run(
 
     validation = engineer.open_execution(workflow["id"])
     meet(validation["id"], engineer, quality_manager, approver)
-    pilot = next(
-        one for one in engineer.requirements(validation["id"]) if one["requirement_type"] == "child_workflow"
-    )
+    pilot = next(one for one in engineer.requirements(validation["id"]) if one["requirement_type"] == "child_workflow")
     by_hand = f"/api/executions/{validation['id']}/requirements/{pilot['id']}/complete/"
     assert engineer.post(by_hand, {"evidence": {}}, expect=409)["code"] == "derived_requirement"
     blocked = engineer.post(f"/api/executions/{validation['id']}/complete/", expect=409)
     assert [one["name"] for one in blocked["unmet"]] == [pilot["name"]]
 
     children = [
-        one for one in engineer.items("/api/workflows/", category="manufacturing") if one["parent_instance"] == workflow["id"]
+        one
+        for one in engineer.items("/api/workflows/", category="manufacturing")
+        if one["parent_instance"] == workflow["id"]
     ]
     assert len(children) == 1
     assert children[0]["triggered_by"] == validation["id"]
