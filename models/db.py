@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
+from psycopg.pq import TransactionStatus
 from pydantic import SecretStr
-from sqlalchemy import URL, bindparam, func, make_url, select
+from sqlalchemy import URL, Connection, bindparam, event, func, make_url, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,6 +27,14 @@ _NAME_TENANT = select(func.set_config(TENANT_SETTING, bindparam("tenant"), True)
 
 class DatabaseNotConfiguredError(RuntimeError):
     """No database is configured: set DATABASE_URL, or start everything with `gatework dev`."""
+
+    def __str__(self) -> str:
+        """The docstring is the message."""
+        return str(self.__doc__)
+
+
+class FailedTransactionError(RuntimeError):
+    """A statement failed and its error was swallowed: use a savepoint (`session.begin_nested()`), or let it rise."""
 
     def __str__(self) -> str:
         """The docstring is the message."""
@@ -66,13 +75,22 @@ def engine_for(url: str, *, role: str | None = None, pool_size: int = 10) -> Asy
         pool_size: Connections held at most.
     """
     address = normalised(url)
-    return create_async_engine(
+    engine = create_async_engine(
         address,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"options": _options(address, role)},
     )
+    event.listen(engine.sync_engine, "commit", _refuse_to_commit_what_failed)
+    return engine
+
+
+def _refuse_to_commit_what_failed(connection: Connection) -> None:
+    """PostgreSQL answers COMMIT of a failed transaction with a silent ROLLBACK; nobody may take that for success."""
+    driver = connection.connection.driver_connection
+    if driver is not None and driver.info.transaction_status is TransactionStatus.INERROR:
+        raise FailedTransactionError
 
 
 def normalised(url: str) -> URL:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +16,7 @@ from models.store.bulk import insert_rows
 from models.store.canonical import digest_of
 from models.store.chain import Head, lock_chain, seal
 from models.store.chained import row_digest
+from models.store.ordered_ids import ordered_ids
 from models.tables import AuditEntry
 
 Json = Mapping[str, Any]
@@ -67,7 +68,7 @@ async def write_audit(
     Args:
         session: The transaction that locked `head`.
         actor: Who acted, unless a draft says otherwise.
-        drafts: In the order in which things happened.
+        drafts: In the order in which things happened; their ids sort in it.
         head: The chain to seal with, from `lock_chain`.
         covering: Digests of other rows added with `chain_n = head.n + 1` (journal, evidence).
         at: Server time in UTC; now unless given.
@@ -77,7 +78,10 @@ async def write_audit(
     """
     moment = at or datetime.now(UTC)
     contents: dict[tuple[int, int], bytes] = {}
-    rows = [_row(draft, draft.actor or actor, head, moment, contents) for draft in drafts]
+    rows = [
+        _row(entry_id, draft, draft.actor or actor, head, moment, contents)
+        for entry_id, draft in zip(ordered_ids(moment, len(drafts)), drafts, strict=True)
+    ]
     await insert_rows(session, AuditEntry, rows)
     return await seal(session, head, [*covering, *(row["digest"] for row in rows)], at=moment)
 
@@ -94,7 +98,7 @@ def content_digest(old: Json | None, new: Json | None) -> bytes:
 
 
 def _row(
-    draft: AuditDraft, actor: Actor, head: Head, at: datetime, contents: dict[tuple[int, int], bytes]
+    entry_id: UUID, draft: AuditDraft, actor: Actor, head: Head, at: datetime, contents: dict[tuple[int, int], bytes]
 ) -> dict[str, Any]:
     """The row of a draft. `contents` remembers digests: the entries of one cohort share their values."""
     same = (id(draft.old), id(draft.new))
@@ -103,7 +107,7 @@ def _row(
         digested = contents[same] = content_digest(draft.old, draft.new)
     row: dict[str, Any] = {
         "tenant_id": head.tenant_id,
-        "id": uuid4(),
+        "id": entry_id,
         "at": at,
         "actor_id": actor.user_id,
         "actor_name": actor.name,

@@ -52,10 +52,10 @@ def _plain(value: Any) -> Any:
 
 
 def _float(value: float) -> int | float:
-    """An int where it is whole; else itself, whose shortest form survives JSONB."""
+    """An int where it is whole, of the digits JSON shows (JSONB keeps those); else itself, in its shortest form."""
     if not isfinite(value):
         raise ValueError("JSON knows no NaN and no infinity.")
-    return int(value) if value.is_integer() else value
+    return int(Decimal(repr(value))) if value.is_integer() else value
 
 
 def _text(value: Any) -> str:

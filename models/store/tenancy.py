@@ -146,16 +146,18 @@ _SECURITY = text(
 
 _GRANTS = text(
     """
-    SELECT table_name AS name, grantee, privilege_type AS privilege, NULL AS column_name
-    FROM information_schema.role_table_grants
-    WHERE table_schema = 'public' AND grantee IN ('PUBLIC', :app, :system)
-    UNION ALL
-    SELECT g.table_name, g.grantee, g.privilege_type, g.column_name
-    FROM information_schema.column_privileges g
-    WHERE g.table_schema = 'public' AND g.grantee IN ('PUBLIC', :app, :system)
-      AND NOT EXISTS (SELECT FROM information_schema.role_table_grants t
-                      WHERE t.table_schema = 'public' AND t.table_name = g.table_name
-                        AND t.grantee = g.grantee AND t.privilege_type = g.privilege_type)
+    SELECT name, COALESCE(r.rolname, 'PUBLIC') AS grantee, privilege, column_name
+    FROM (
+        SELECT c.relname AS name, acl.grantee, acl.privilege_type AS privilege, NULL AS column_name
+        FROM pg_class c, aclexplode(c.relacl) AS acl
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        UNION ALL
+        SELECT c.relname, acl.grantee, acl.privilege_type, a.attname
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) AS acl
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    ) given
+    LEFT JOIN pg_roles r ON r.oid = given.grantee
+    WHERE given.grantee = 0 OR r.rolname IN (:app, :system)
     """
 )
 
@@ -166,8 +168,7 @@ def access_problems(connection: Connection) -> list[str]:
     granted: dict[tuple[str, str], dict[str, set[str]]] = {}
     for row in connection.execute(_GRANTS, {"app": APP_ROLE, "system": SYSTEM_ROLE}):
         columns = granted.setdefault((row.name, row.grantee), {}).setdefault(row.privilege, set())
-        if row.column_name is not None:
-            columns.add(row.column_name)
+        columns.update([row.column_name] if row.column_name is not None else [])
     known = {access.table: access for access in expected_access()}
     problems = [f"{name}: has no rule" for name in sorted(security.keys() - known.keys() - GLOBAL_TABLES)]
     for name, access in known.items():

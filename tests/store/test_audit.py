@@ -1,0 +1,122 @@
+"""The audit trail: complete entries, many at once, in the transaction of what they tell of."""
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+
+from models.db import tenant_session
+from models.enums import Chain
+from models.store.audit import Actor, AuditDraft, audit_tenant, engine_actor, write_audit
+from models.store.bulk import insert_rows, update_rows
+from models.store.chain import lock_chain
+from models.store.verify import verify_chain
+from models.tables import AuditEntry, Subject
+from tests.store.scene import NOW, Scene
+
+
+async def entries(app: AsyncEngine, scene: Scene) -> list[AuditEntry]:
+    async with tenant_session(app, scene.tenant) as session:
+        return list((await session.exec(select(AuditEntry).order_by(col(AuditEntry.object_id)))).all())
+
+
+async def test_an_entry_says_who_what_when_why_and_from_where(app: AsyncEngine, scene: Scene) -> None:
+    actor = Actor(
+        tenant_id=scene.tenant, user_id=scene.user, name="ann", on_behalf_of="Importer: J. Doe", source="gauge 7"
+    )
+    draft = AuditDraft(
+        action="execution.completed",
+        object_type="execution",
+        object_id=scene.execution,
+        old={"status": "in_progress"},
+        new={"status": "completed"},
+        reason="done",
+        instance_id=scene.instance,
+        execution_id=scene.execution,
+    )
+    async with tenant_session(app, scene.tenant) as session:
+        head = await lock_chain(session, scene.tenant, Chain.INSTANCE, scene.instance)
+        await write_audit(session, actor, [draft], head=head, at=NOW)
+    [entry] = await entries(app, scene)
+    assert (entry.actor_id, entry.actor_name, entry.on_behalf_of) == (scene.user, "ann", "Importer: J. Doe")
+    assert (entry.at, entry.source, entry.reason, entry.action) == (NOW, "gauge 7", "done", "execution.completed")
+    assert (entry.old, entry.new) == ({"status": "in_progress"}, {"status": "completed"})
+    assert (entry.chain, entry.chain_id, entry.chain_n) == (Chain.INSTANCE, scene.instance, 1)
+    assert (entry.object_id, entry.execution_id) == (str(scene.execution), scene.execution)
+
+
+async def test_entries_of_one_transaction_may_have_actors_of_their_own(app: AsyncEngine, scene: Scene) -> None:
+    drafts = [
+        AuditDraft(action="a", object_type="x", object_id="1"),
+        AuditDraft(action="b", object_type="x", object_id="2", actor=scene.actor),
+    ]
+    async with tenant_session(app, scene.tenant) as session:
+        await audit_tenant(session, engine_actor(scene.tenant), *drafts)
+    assert [(entry.actor_id, entry.actor_name) for entry in await entries(app, scene)] == [
+        (None, "system"),
+        (scene.user, "ann"),
+    ]
+
+
+async def test_entries_sort_in_the_order_in_which_things_happened(app: AsyncEngine, scene: Scene) -> None:
+    drafts = [AuditDraft(action="a", object_type="x", object_id=f"{number:05}") for number in range(5000)]
+    async with tenant_session(app, scene.tenant) as session:
+        await audit_tenant(session, scene.actor, *drafts)
+        told = (await session.exec(select(AuditEntry.object_id).order_by(col(AuditEntry.id)))).all()
+    assert list(told) == [draft.object_id for draft in drafts]
+
+
+async def test_two_thousand_entries_are_one_link(app: AsyncEngine, scene: Scene) -> None:
+    old, new = {"status": "pending"}, {"status": "completed"}
+    drafts = [
+        AuditDraft(action="execution.completed", object_type="execution", object_id=uuid4(), old=old, new=new)
+        for _ in range(2000)
+    ]
+    async with tenant_session(app, scene.tenant) as session:
+        head = await lock_chain(session, scene.tenant, Chain.INSTANCE, scene.instance)
+        assert (await write_audit(session, scene.actor, drafts, head=head)).n == 1
+        assert await verify_chain(session, scene.tenant, Chain.INSTANCE, scene.instance) == []
+    assert len(await entries(app, scene)) == 2000
+
+
+async def test_nothing_is_audited_that_did_not_happen(app: AsyncEngine, scene: Scene) -> None:
+    async with tenant_session(app, scene.tenant) as session:
+        await audit_tenant(session, scene.actor, AuditDraft(action="a", object_type="x"))
+        await session.rollback()
+    assert await entries(app, scene) == []
+
+
+async def test_many_rows_in_one_statement_keep_their_types(app: AsyncEngine, scene: Scene) -> None:
+    attributes = {"n": 1.5, "deep": [{"é": None}]}
+    rows = [
+        {
+            "tenant_id": scene.tenant,
+            "id": uuid4(),
+            "subject_type_id": scene.subject_type,
+            "identifier": f"B-{n}",
+            "attributes": attributes,
+            "created_at": NOW,
+            "created_by": None,
+        }
+        for n in range(3)
+    ]
+    async with tenant_session(app, scene.tenant) as session:
+        await insert_rows(session, Subject, rows)
+        changes = [{"tenant_id": scene.tenant, "id": row["id"], "title": row["identifier"]} for row in rows]
+        assert await update_rows(session, Subject, [*changes, changes[0] | {"id": uuid4()}]) == 3
+        made = (await session.exec(select(Subject).where(Subject.created_at == NOW))).all()
+    assert {(one.identifier, one.title) for one in made} == {("B-0", "B-0"), ("B-1", "B-1"), ("B-2", "B-2")}
+    assert all(one.attributes == attributes and one.created_by is None for one in made)
+
+
+async def test_no_rows_are_no_statement(app: AsyncEngine, scene: Scene) -> None:
+    async with tenant_session(app, scene.tenant) as session:
+        await insert_rows(session, Subject, [])
+        assert await update_rows(session, Subject, []) == 0
+
+
+async def test_a_value_that_no_column_takes_is_refused(app: AsyncEngine, scene: Scene) -> None:
+    async with tenant_session(app, scene.tenant) as session:
+        with pytest.raises(TypeError, match="set cannot be sent"):
+            await insert_rows(session, Subject, [{"tenant_id": scene.tenant, "title": {1, 2}}])
