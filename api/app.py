@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
-from fastapi_swagger import patch_fastapi  # type: ignore[import-untyped]
 
 import api.routes
-from api import openapi, problems
+from api import docs_page, openapi, problems
 from api.deps import note_refusal
 from api.gateway import Gateway, TemporalGateway
 from api.observe import Observed
@@ -21,6 +20,9 @@ from api.services import Services
 from api.waiter import Waiter, listen_url
 from models.db import app_engine, system_engine
 from models.settings import Settings
+
+MIB = 1024 * 1024
+"""Room around an uploaded file."""
 
 
 def create_app(settings: Settings | None = None, *, gateway: Gateway | None = None) -> FastAPI:
@@ -31,6 +33,7 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
         gateway: Stands in for Temporal in tests.
     """
     chosen = settings or Settings()
+    largest = chosen.document_max_bytes + MIB
 
     @asynccontextmanager
     async def lifespan(running: FastAPI) -> AsyncIterator[None]:
@@ -60,8 +63,8 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
     built.state.note_refusal = note_refusal
     for router in routers():
         built.include_router(router)
-    patch_fastapi(built, docs_url="/docs", redirect_from_root_to_docs=False)
-    built.add_middleware(Observed)
+    docs_page.install(built)
+    built.add_middleware(Observed, largest=largest)
     openapi.install(built)
     return built
 

@@ -9,7 +9,10 @@ from uuid import uuid4
 
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import problems
 
 access = logging.getLogger("gatework.access")
 
@@ -35,10 +38,11 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Observed:
-    """ASGI middleware, the outermost one."""
+    """ASGI middleware, the outermost one. `largest` is the size of a body in bytes."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, largest: int) -> None:
         self.app = app
+        self.largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and note what became of it."""
@@ -59,9 +63,33 @@ class Observed:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            if too_large(scope, self.largest):
+                await problems.answer("request_too_large", {"maximum": self.largest})(scope, receive, sending)
+            else:
+                await self.app(scope, counted(receive, self.largest), sending)
         finally:
             _note(scope, status, time.perf_counter() - began, request_id)
+
+
+def too_large(scope: Scope, largest: int) -> bool:
+    """Whether the body says itself that it is too large."""
+    length = Headers(scope=scope).get("content-length", "")
+    return length.isdigit() and int(length) > largest
+
+
+def counted(receive: Receive, largest: int) -> Receive:
+    """For a body that does not say how large it is: it is cut off where it becomes too large."""
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > largest:
+            raise HTTPException(413)
+        return message
+
+    return receiving
 
 
 def _add_headers(headers: MutableHeaders, path: str, request_id: str) -> None:

@@ -28,6 +28,7 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "internal_error": 500,
     "no_route": 409,
     "not_awaiting_signoff": 409,
+    "not_begun": 409,
     "not_claimed": 409,
     "not_on_hold": 409,
     "not_started": 409,
@@ -108,6 +109,7 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "catalogue_unknown": 404,
     "stages_invalid": 422,
     "too_busy": 503,
+    "upload_invalid": 422,
 }
 
 UNLISTED: Final = 409

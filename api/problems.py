@@ -158,10 +158,15 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return answer("server_error", {"request_id": getattr(request.state, "request_id", "")})
 
 
-def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """What a route says in OpenAPI about the problems it may answer; grouped by status, one example per code."""
+def responses(*codes: str, public: bool = False) -> dict[int | str, dict[str, Any]]:
+    """What a route says in OpenAPI about the problems it may answer; grouped by status, one example per code.
+
+    Args:
+        codes: Those of the route itself.
+        public: It asks for no login.
+    """
     grouped: dict[int | str, dict[str, Any]] = {}
-    for code in dict.fromkeys((*codes, *ALWAYS)):
+    for code in dict.fromkeys((*codes, *ALWAYS, *(() if public else LOGIN))):
         status = status_of(code)
         entry = grouped.setdefault(status, _openapi(status))
         entry["description"] += f" `{code}`"
@@ -169,7 +174,8 @@ def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     return grouped
 
 
-ALWAYS = ("request_invalid", "unauthenticated", "server_error")
+ALWAYS = ("request_invalid", "server_error")
+LOGIN = ("unauthenticated", "token_invalid", "password_change_required")
 
 
 def _openapi(status: int) -> dict[str, Any]:

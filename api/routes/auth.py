@@ -21,7 +21,7 @@ router = APIRouter(tags=["auth"])
 @router.post(
     "/api/auth/token/",
     response_model=shapes.Token,
-    responses=responses("invalid_credentials", "account_locked"),
+    responses=responses("invalid_credentials", "account_locked", public=True),
 )
 async def create_token(form: Annotated[OAuth2PasswordRequestForm, Depends()], held: Held, source: Source) -> Any:
     """Exchange username and password for a bearer token. Repeated failures lock the account."""

@@ -27,7 +27,7 @@ WORK = "execution.work"
 
 _COMMON = (
     "forbidden", "impersonation_forbidden", "execution_unknown", "instance_closed", "execution_closed", "on_hold",
-    "idempotency_conflict", "internal_error",
+    "not_begun", "idempotency_conflict", "internal_error",
 )  # fmt: skip
 _LATER: dict[int | str, dict[str, Any]] = {
     202: {

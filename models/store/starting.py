@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlmodel import col, select
+from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import Chain
@@ -19,6 +19,7 @@ from models.store.commands import instance_of
 from models.store.errors import NotFoundError
 from models.store.instances import create_instance
 from models.store.process_lookup import latest_approved, process_to_start
+from models.store.reading import fetch
 from models.store.refusals import (
     OwnerUnknownError,
     SubjectsDuplicateError,
@@ -27,11 +28,13 @@ from models.store.refusals import (
     SubjectTypeMismatchError,
 )
 from models.store.subjects import NewSubject, create_subjects
-from models.tables import Process, Subject, SubjectType, UserAccount, WorkflowInstance
+from models.tables import Process, SubjectType, UserAccount, WorkflowInstance
 
 Json = dict[str, Any]
 
 MOST_SUBJECTS: Final = 10_000
+
+_SUBJECTS = text("SELECT id, subject_type_id FROM subject WHERE tenant_id = :tenant AND id = ANY(:ids)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +177,8 @@ async def _check_existing(
     wanted = [one.id for one in subjects if one.id is not None]
     if not wanted:
         return
-    query = select(Subject.id, Subject.subject_type_id).where(
-        col(Subject.tenant_id) == tenant_id, col(Subject.id).in_(wanted)
-    )
-    found = {row[0]: row[1] for row in (await session.exec(query)).all()}
+    rows = await fetch(session, _SUBJECTS, tenant=tenant_id, ids=wanted)
+    found = {row["id"]: row["subject_type_id"] for row in rows}
     for one in wanted:
         if one not in found:
             raise NotFoundError(what="subject", id=str(one))

@@ -42,7 +42,8 @@ class Caller:
         found: list[Json] = []
         cursor: str | None = None
         while True:
-            page = self.get(path, **query, **({"cursor": cursor} if cursor else {}))
+            after: Json = {"cursor": cursor} if cursor else {}
+            page = self.get(path, **query, **after)
             found += page["items"]
             cursor = page["next_cursor"]
             if cursor is None:

@@ -113,7 +113,7 @@ class EngineDouble:
 
     async def _settle(self, session: AsyncSession, tenant: UUID, command: Command) -> None:
         executions = [UUID(one) for one in command.body["execution_ids"]]
-        results = [await self._result(session, tenant, command, one) for one in executions or [None]]
+        results = [await self._result(session, tenant, command, one) for one in self._each(executions)]
         refused = ["code" in one for one in results]
         outcome = "refused" if all(refused) else "partial" if any(refused) else "accepted"
         lone = len(results) == 1
@@ -127,6 +127,11 @@ class EngineDouble:
             ),
             {"outcome": outcome, "response": json.dumps(response), "id": command.id},
         )
+
+    @staticmethod
+    def _each(executions: Sequence[UUID]) -> Sequence[UUID | None]:
+        """A command without executions is one to the instance."""
+        return executions or (None,)
 
     async def _result(
         self, session: AsyncSession, tenant: UUID, command: Command, execution: UUID | None

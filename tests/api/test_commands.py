@@ -55,7 +55,7 @@ def test_the_same_key_gives_the_same_answer_and_another_body_is_refused(
     execution: Json, engine: EngineDouble, operator: Caller, quality: Caller
 ) -> None:
     path = f"/api/executions/{execution['id']}/claim/"
-    key = {"Idempotency-Key": uuid4().hex}
+    key: Json = {"Idempotency-Key": uuid4().hex}
     first = operator.post(path, **key)
     second = operator.post(path, **key)
     assert first == second
@@ -67,7 +67,7 @@ def test_the_same_key_gives_the_same_answer_and_another_body_is_refused(
 
 def test_a_repeated_refusal_is_the_same_refusal(execution: Json, engine: EngineDouble, operator: Caller) -> None:
     engine.refuse("on_hold")
-    key = {"Idempotency-Key": uuid4().hex}
+    key: Json = {"Idempotency-Key": uuid4().hex}
     path = f"/api/executions/{execution['id']}/claim/"
     first = operator.post(path, expect=409, **key)
     assert operator.post(path, expect=409, **key) == first
@@ -86,7 +86,7 @@ def test_on_request_the_answer_does_not_wait(execution: Json, engine: EngineDoub
 
 def test_an_outcome_that_comes_late_is_waited_for(execution: Json, engine: EngineDouble, operator: Caller) -> None:
     engine.hears = False
-    key = {"Idempotency-Key": uuid4().hex}
+    key: Json = {"Idempotency-Key": uuid4().hex}
     path = f"/api/executions/{execution['id']}/claim/"
     answers: list[Json] = []
     waiting = threading.Thread(target=lambda: answers.append(operator.post(path, **key)))
@@ -126,7 +126,7 @@ def test_a_closed_workflow_takes_no_commands(
 ) -> None:
     workflow = engineer.workflow(process)
     [execution] = engineer.executions(workflow)
-    key = {"Idempotency-Key": uuid4().hex}
+    key: Json = {"Idempotency-Key": uuid4().hex}
     path = f"/api/executions/{execution['id']}/claim/"
     first = engineer.post(path, **key)
     quality.patch(f"/api/workflows/{workflow['id']}/", {"status": "cancelled", "reason": "Not needed."})
@@ -155,7 +155,7 @@ def test_bulk_is_repeatable_and_may_be_left_to_itself(
     engine: EngineDouble, engineer: Caller, operator: Caller, process: Json
 ) -> None:
     ids = [one["id"] for one in engineer.executions(engineer.workflow(process, 3))]
-    key = {"Idempotency-Key": uuid4().hex}
+    key: Json = {"Idempotency-Key": uuid4().hex}
     body = {"action": "start", "execution_ids": ids}
     first = operator.post("/api/executions/bulk/", body, **key)
     assert operator.post("/api/executions/bulk/", body, **key) == first

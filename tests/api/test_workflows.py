@@ -72,7 +72,7 @@ def test_while_the_engine_is_away_a_start_is_accepted_as_pending(
 
 def test_a_repeated_start_with_the_same_key_starts_once(engine: EngineDouble, engineer: Caller, process: Json) -> None:
     body = {"process": process["id"], "subjects": [new_subject()]}
-    headers = {"Idempotency-Key": uuid4().hex}
+    headers: Json = {"Idempotency-Key": uuid4().hex}
     first = engineer.post("/api/workflows/", body, 201, **headers)
     second = engineer.post("/api/workflows/", body, 201, **headers)
     assert first["id"] == second["id"]
