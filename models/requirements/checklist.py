@@ -4,12 +4,14 @@ Ticks add up over several calls by several people. An item is a text, or an obje
 "not applicable". It is named by its index (from 0), its key or its label.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
 from models.requirements.base import Config, ConfigProblem, Giving, Json, Recorded, invalid, parsed
+from models.store.documents import documents_for_attaching
 from models.store.views import moment
 
 MINIMUM_REASON = 3
@@ -45,7 +47,7 @@ class Tick(BaseModel):
 
     item: StrictInt | str
     value: StrictBool | StrictInt | StrictFloat | str | None = None
-    photo: str | None = Field(default=None, description="Id of the document that shows it.")
+    photo: UUID | None = Field(default=None, description="Id of the document that shows it.")
     not_applicable: str | None = None
 
 
@@ -93,12 +95,15 @@ class Checklist(Recorded):
         numbers = _names(items)
         before = {tick["item"]: tick for tick in giving.before.get("checked_items", ())}
         after = dict(before)
-        for place, tick in enumerate(parsed(Ticks, giving.evidence).checked_items):
+        ticks = parsed(Ticks, giving.evidence).checked_items
+        await _check_photos(giving, ticks)
+        for place, tick in enumerate(ticks):
             number = numbers.get(tick.item if isinstance(tick.item, int) else tick.item.strip())
             if number is None:
                 raise invalid(f"/checked_items/{place}/item", f"There is no item '{tick.item}' in this checklist.")
             _check(items[number], tick, place)
-            said = {"value": tick.value, "photo": tick.photo, "not_applicable": tick.not_applicable}
+            photo = None if tick.photo is None else str(tick.photo)
+            said = {"value": tick.value, "photo": photo, "not_applicable": tick.not_applicable}
             known = after.get(number)
             if known is None or any(known.get(name) != value for name, value in said.items()):
                 after[number] = {
@@ -110,6 +115,17 @@ class Checklist(Recorded):
                     **{name: value for name, value in said.items() if value is not None},
                 }
         return None if after == before else {"checked_items": [after[number] for number in sorted(after)]}
+
+
+async def _check_photos(giving: Giving, ticks: Sequence[Tick]) -> None:
+    """A photo is a document of this tenant; its content never changes, so its id stands for it."""
+    wanted = [tick.photo for tick in ticks if tick.photo is not None]
+    if not wanted:
+        return
+    known = {row["id"] for row in await documents_for_attaching(giving.session, giving.tenant_id, wanted)}
+    for place, tick in enumerate(ticks):
+        if tick.photo is not None and tick.photo not in known:
+            raise invalid(f"/checked_items/{place}/photo", f"There is no document {tick.photo}.")
 
 
 def _names(items: tuple[Item, ...]) -> dict[int | str, int]:

@@ -27,6 +27,11 @@ from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition
 
 Json = dict[str, Any]
 
+_USERS = text(
+    "SELECT id, username FROM user_account"
+    " WHERE tenant_id = :tenant AND is_active AND (username = ANY(:named) OR id::text = ANY(:named))"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
@@ -81,7 +86,7 @@ async def add_entry(
     Raises:
         StoreError: catalogue_key_taken, stages_invalid.
     """
-    _check(values)
+    await _check(session, person.tenant_id, values)
     named = key or slug(values["name"])
     if await _by_key(session, person.tenant_id, catalogue, named) is not None:
         raise CatalogueKeyTakenError(key=named)
@@ -104,7 +109,7 @@ async def change_entry(
     Raises:
         StoreError: catalogue_unknown, stages_invalid.
     """
-    _check(values)
+    await _check(session, person.tenant_id, values)
     before = await entry_of(session, person.tenant_id, catalogue, entry_id)
     changed = {name: value for name, value in values.items() if _plain({name: value}) != _plain({name: before[name]})}
     if changed:
@@ -125,12 +130,20 @@ async def _by_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, 
     return await fetch_one(session, statement, tenant=tenant_id, key=key)
 
 
-def _check(values: Mapping[str, Any]) -> None:
-    if "stages" in values:
-        try:
-            parse_stages(values["stages"])
-        except ValueError as error:
-            raise StagesInvalidError(detail=str(error)) from error
+async def _check(session: AsyncSession, tenant_id: UUID, values: Mapping[str, Any]) -> None:
+    """Stages hold together, and the users they name are here and active."""
+    if "stages" not in values:
+        return
+    try:
+        stages = parse_stages(values["stages"])
+    except ValueError as error:
+        raise StagesInvalidError(detail=str(error)) from error
+    named = sorted({user for stage in stages for user in stage.users})
+    if named:
+        rows = await fetch(session, _USERS, tenant=tenant_id, named=named)
+        missing = set(named) - {str(row["id"]) for row in rows} - {row["username"] for row in rows}
+        if missing:
+            raise StagesInvalidError(detail=f"there is no active user {', '.join(sorted(missing))}")
 
 
 async def _audit(

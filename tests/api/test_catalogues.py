@@ -61,6 +61,7 @@ def test_numbers_keep_their_digits_and_durations_their_form(quality: Caller) -> 
         [{"mode": "some", "roles": ["engineer"]}],
         [{"mode": "n_of_m", "n": 3, "users": ["a", "b"]}],
         [{"roles": ["engineer"], "colour": "red"}],
+        [{"users": ["nobody-of-this-name"]}],
     ],
 )
 def test_stages_that_nobody_could_pass_are_refused(stages: Any, quality: Caller) -> None:

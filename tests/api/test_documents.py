@@ -12,7 +12,8 @@ from tests.api.caller import Caller, Json, hired
 
 @pytest.fixture(scope="module")
 def kind(quality: Caller) -> Json:
-    return quality.post("/api/document-types/", {"key": f"t-{uuid4().hex[:6]}", "name": "Report"}, 201)
+    made: Json = quality.post("/api/document-types/", {"key": f"t-{uuid4().hex[:6]}", "name": "Report"}, 201)
+    return made
 
 
 def upload(caller: Caller, kind: Json, content: bytes = b"hello", name: str = "a.txt", **fields: str) -> httpx.Response:
@@ -23,7 +24,8 @@ def upload(caller: Caller, kind: Json, content: bytes = b"hello", name: str = "a
 def uploaded(caller: Caller, kind: Json, **more: str) -> Json:
     answer = upload(caller, kind, uuid4().bytes, **more)
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    made: Json = answer.json()
+    return made
 
 
 def test_an_upload_is_a_draft_with_number_and_hash(operator: Caller, kind: Json) -> None:

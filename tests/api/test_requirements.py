@@ -28,21 +28,26 @@ def process(admin: Caller) -> Json:
     body = process_body()
     body["graph"]["steps"][0]["requirements"] = GATES
     draft = admin.post("/api/processes/", body, 201)
-    return admin.post(f"/api/processes/{draft['id']}/approve/")
+    approved: Json = admin.post(f"/api/processes/{draft['id']}/approve/")
+    return approved
 
 
 @pytest.fixture
 def execution(engine: EngineDouble, engineer: Caller, process: Json) -> str:
-    return engineer.executions(engineer.workflow(process))[0]["id"]
+    return str(engineer.executions(engineer.workflow(process))[0]["id"])
 
 
 def shown(caller: Caller, execution: str) -> dict[str, Json]:
     return {one["key"]: one for one in caller.get(f"/api/executions/{execution}/requirements/")["items"]}
 
 
-def give(caller: Caller, execution: str, key: str, evidence: Json, expect: int = 200, **headers: str) -> Json:
+def give(caller: Caller, execution: str, key: str, evidence: Json, expect: int = 200, key_of_request: str = "") -> Json:
     path = f"/api/executions/{execution}/requirements/{shown(caller, execution)[key]['id']}/complete/"
-    return caller.post(path, {"evidence": evidence}, expect, **headers)
+    headers = {"Idempotency-Key": key_of_request} if key_of_request else {}
+    answer = caller.ask("POST", path, json={"evidence": evidence}, headers=headers)
+    assert answer.status_code == expect, answer.text
+    found: Json = answer.json()
+    return found
 
 
 def test_requirements_are_shown_in_order_with_what_is_missing(execution: str, operator: Caller) -> None:
@@ -77,13 +82,13 @@ def test_bad_evidence_names_the_places(execution: str, operator: Caller) -> None
 
 
 def test_the_same_key_records_once(execution: str, operator: Caller) -> None:
-    key = {"Idempotency-Key": uuid4().hex}
+    key = uuid4().hex
     readings = {"values": [{"value": "12.1", "unit": "mm"}]}
-    first = give(operator, execution, "bore", readings, **key)
-    assert give(operator, execution, "bore", readings, **key) == first
+    first = give(operator, execution, "bore", readings, key_of_request=key)
+    assert give(operator, execution, "bore", readings, key_of_request=key) == first
     assert len(first["evidence"]["values"]) == 1
     other = {"values": [{"value": "12.2", "unit": "mm"}]}
-    assert give(operator, execution, "bore", other, 422, **key)["code"] == "idempotency_conflict"
+    assert give(operator, execution, "bore", other, 422, key)["code"] == "idempotency_conflict"
 
 
 def test_a_signature_asks_for_the_password_and_never_keeps_it(

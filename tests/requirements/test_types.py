@@ -229,3 +229,13 @@ async def test_an_ordered_step_is_worked_in_order(floor: Floor) -> None:
     await floor.give(execution, "then", {"submitted_data": {}})
     await floor.decide(execution, "ok", "ava")
     assert await floor.unmet(execution) == {}
+
+
+async def test_an_item_may_demand_a_photo(floor: Floor) -> None:
+    await floor.approve(gate("checks", "checklist", items=[{"label": "Label", "needs_photo": True}]))
+    [execution] = await floor.start()
+    for bad in ({"item": 0}, {"item": 0, "photo": str(floor.tenant)}):
+        error = await refused(floor.give(execution, "checks", {"checked_items": [bad]}))
+        assert error.params["errors"][0]["pointer"] == "/checked_items/0/photo"
+    photo = {"item": 0, "photo": await floor.upload(release=False)}
+    assert (await floor.give(execution, "checks", {"checked_items": [photo]})).reason is None

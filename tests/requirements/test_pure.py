@@ -1,0 +1,98 @@
+"""What needs no database: stages, expressions, and what is wrong with a config."""
+
+from typing import Any
+
+import pytest
+
+from models.flow.graph import RequirementType
+from models.requirements.expressions import ExpressionError, evaluate, problem_in
+from models.requirements.registry import kinds, problems_of
+from models.store.stages import Answer, Stage, is_passed, parse_stages
+from models.templates import get_templates
+
+
+def stage(**fields: Any) -> Stage:
+    return Stage.model_validate(fields)
+
+
+def answer(name: str, *roles: str) -> Answer:
+    return Answer(names=(name,), roles=roles)
+
+
+def test_every_shipped_type_is_registered() -> None:
+    assert set(kinds()) == {one.value for one in RequirementType}
+
+
+@pytest.mark.parametrize("key", sorted(get_templates()))
+def test_every_shipped_template_has_good_configs(key: str) -> None:
+    for step in get_templates()[key].graph["steps"]:
+        for one in step["requirements"]:
+            assert problems_of(one["requirement_type"], one["config"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "pointer"),
+    [
+        ("document", {"min_count": 0}, "/min_count"),
+        ("document", {"min_cuont": 2}, "/min_cuont"),
+        ("document", {"document_type_id": "7"}, "/document_type_id"),
+        ("approval", {}, "/template"),
+        ("approval", {"roles": ["nobody"]}, "/stages"),
+        ("checklist", {"items": []}, "/items"),
+        ("checklist", {"items": ["a", {"label": "a"}]}, "/items/1"),
+        ("form", {}, "/schema"),
+        ("form", {"schema": {"type": "no"}}, "/schema/type"),
+        ("form", {"schema": {"$ref": "https://example.com/x"}}, "/schema/$ref"),
+        ("measurement", {}, "/measurement_definition"),
+        ("signature", {"meaning": "fun"}, "/meaning"),
+        ("signature", {"role": "king"}, "/role"),
+        ("child_workflow", {"count": 0}, "/count"),
+        ("custom", {"expression": "1 +"}, "/expression"),
+        ("custom", {}, "/expression"),
+        ("spell", {}, ""),
+    ],
+)
+def test_a_bad_config_is_found_at_its_place(kind: str, config: Any, pointer: str) -> None:
+    assert pointer in [one.pointer for one in problems_of(kind, config)]
+
+
+def test_any_and_n_of_m_count_persons() -> None:
+    assert is_passed(stage(roles=["approver"]), [answer("a")])
+    two = stage(mode="n_of_m", n=2, roles=["approver"])
+    assert not is_passed(two, [answer("a")])
+    assert is_passed(two, [answer("a"), answer("b")])
+
+
+def test_all_wants_a_person_of_its_own_for_each_user_and_role() -> None:
+    both = stage(mode="all", users=["ann"], roles=["engineer", "approver"])
+    ann = answer("ann", "engineer", "approver")
+    assert not is_passed(both, [ann, answer("bob", "engineer")])
+    assert not is_passed(both, [ann, answer("bob", "engineer"), answer("cy", "engineer")])
+    assert is_passed(both, [answer("bob", "engineer", "approver"), ann, answer("cy", "engineer")])
+
+
+def test_an_approval_has_stages() -> None:
+    with pytest.raises(ValueError, match="at least one stage"):
+        parse_stages([])
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [("a.b > 1", True), ("size(l) == 3", True), ("l.all(x, x > 1)", False), ("'x' in a", False), ("a.b == 2.0", True)],
+)
+def test_expressions_see_plain_values(expression: str, expected: bool) -> None:
+    assert evaluate(expression, {"a": {"b": 2}, "l": [1, 2, 3]}) is expected
+
+
+@pytest.mark.parametrize("expression", ["a.c", "1 / 0", "'a' + 1", "nobody", "a +", "x" * 2001, "(" * 500])
+def test_an_expression_without_an_answer_says_why(expression: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate(expression, {"a": {"b": 1}})
+
+
+def test_what_could_run_long_is_refused_before_it_runs() -> None:
+    assert problem_in("l.all(x, l.exists(y, x == y))") is None
+    assert problem_in("l.all(x, l.all(y, l.all(z, true)))") is not None
+    assert problem_in("f == 'l.all(x, l.all(y, l.all(z, true)))'") is None
+    with pytest.raises(ExpressionError, match="too much"):
+        evaluate("true", {"l": [0] * 1001})
