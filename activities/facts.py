@@ -145,7 +145,8 @@ class _Reading:
                 break
             found = [by_id.get(one) for one in _execution_ids(row)]
             subjects = {execution.subject_no for execution in found if execution is not None}
-            if taken & subjects:
+            may_come_yet = None in found and any(earlier.kind in GATED for earlier in batch.rows)
+            if taken & subjects or may_come_yet:
                 batch.deferred.append(str(row.id))
             else:
                 self._take(batch, row, found)

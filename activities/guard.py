@@ -5,6 +5,7 @@ fault or ours, and trying again would only hide it: it ends as a non-retryable e
 """
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +13,8 @@ from psycopg import Error as PsycopgError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio.exceptions import ApplicationError
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +59,10 @@ def retried_where_it_helps(activity: Callable[P, Awaitable[R]]) -> Callable[P, A
         except Exception as error:
             if is_passing(error):
                 raise
-            message = f"{type(error).__name__}: {error}"[:1_000]
-            raise ApplicationError(message, type=POISON, non_retryable=True) from error
+            log.warning("a database activity cannot succeed", exc_info=True)
+            said = error.orig if isinstance(error, DBAPIError) else error
+            message = f"{type(error).__name__}: {said}"[:1_000]
+            # Without its cause: what goes into Temporal's history must not tell the statement's parameters.
+            raise ApplicationError(message, type=POISON, non_retryable=True) from None
 
     return guarded

@@ -86,7 +86,9 @@ class Trail:
         ids = {
             one
             for cohort in cohorts
-            if (ref := getattr(cohort.event, "ref", None)) is not None and cohort.event.kind != "execution_entered"
+            if (ref := getattr(cohort.event, "ref", None)) is not None
+            and ref.step
+            and cohort.event.kind != "execution_entered"
             for one in self.place.ids(ref, cohort.subjects)
         }
         if not ids:
@@ -105,7 +107,7 @@ class Trail:
         actor = engine_actor(self.place.tenant) if asked is None else asked.actor
         reason = str(getattr(event, "reason", "") or getattr(event, "forced", "") or (asked.reason if asked else ""))
         ref: Ref | None = getattr(event, "ref", None)
-        if ref is None or ref.subject < 0:
+        if ref is None or not ref.step:
             self._note_instance(event, actor, reason)
             return
         details = self._details(event)
@@ -155,7 +157,7 @@ class Trail:
         """What the event says beyond who, when, why and status: step, result, way on, incident."""
         details = {name: value for name, value in event_data(event).items() if name not in _OWN_FIELDS and value}
         ref: Ref | None = getattr(event, "ref", None)
-        if ref is not None and ref.subject >= 0:
+        if ref is not None and ref.step:
             details["step"] = self.graph.steps[ref.step].name
             details["visit"] = ref.visit
         return details

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities import contract
 from activities.contract import BareCommand, BatchFacts, FactsRequest, InstanceKey, Loaded, Recorded, RecordRequest
@@ -62,8 +62,10 @@ async def _local(name: str, request: object, result_type: type[Answer]) -> Answe
             local_retry_threshold=timedelta(seconds=2),
             retry_policy=RETRY,
         )
-    except ActivityError as error:
-        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-            raise Poison(error.cause.message) from error
+    except FailureError as error:
+        # A local activity's own error comes as it is, not inside an ActivityError.
+        failure = error.cause if isinstance(error, ActivityError) else error
+        if isinstance(failure, ApplicationError) and failure.non_retryable:
+            raise Poison(failure.message) from error
         raise
     return answer

@@ -143,11 +143,19 @@ class Plant:
         await self.until("SELECT 1 FROM workflow_instance WHERE id = :id AND seq > 0", id=instance)
 
     async def accept(
-        self, instance: UUID, kind: str, refs: Sequence[Ref] = (), *, by: str = "bob", **args: Any
+        self,
+        instance: UUID,
+        kind: str,
+        refs: Sequence[Ref] = (),
+        *,
+        by: str = "bob",
+        executions_of: UUID | None = None,
+        **args: Any,
     ) -> UUID:
         """Commit a command row, as the API does before it signals."""
         command = uuid4()
-        body = {"execution_ids": [str(execution_id(instance, ref)) for ref in refs], "args": args}
+        named = [str(execution_id(executions_of or instance, ref)) for ref in refs]
+        body = {"execution_ids": named, "args": args}
         async with tenant_session(self.app, self.tenant) as session:
             session.add(
                 Command(
@@ -201,6 +209,16 @@ class Plant:
             id=instance,
         )
         return [(row["subject_no"], row["step_key"], row["visit_number"], row["status"]) for row in rows]
+
+    async def settled(self, commands: Sequence[UUID]) -> list[str]:
+        """What became of many commands, once all are settled: the word or the code of each, in their order."""
+        rows = await self.until(
+            "SELECT id, response FROM command WHERE id = ANY(:ids) AND outcome IS NOT NULL"
+            " AND (SELECT count(*) FROM command WHERE id = ANY(:ids) AND outcome IS NULL) = 0",
+            ids=list(commands),
+        )
+        found = {row["id"]: row["response"] for row in rows}
+        return [found[one].get("code") or found[one]["outcome"] for one in commands]
 
     async def meet(self, instance: UUID, *refs: Ref) -> None:
         """Complete every requirement of executions, as evidence does it, but without telling the engine."""

@@ -9,9 +9,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.registry import core_activities
+from tests.support.meddling import Meddle, meddled
 from tests.support.plant import Plant, settings_for
 from workers.embedded.temporal import EmbeddedTemporal
-from workers.run_worker import serve
+from workers.run_worker import core_worker, serve
 from workers.search_attributes import ensure_search_attributes
 from workflows.contract import SEARCH_ATTRIBUTES
 
@@ -44,6 +46,14 @@ async def working(plant: Plant) -> AsyncIterator[None]:
     finally:
         stop.set()
         await serving
+
+
+@asynccontextmanager
+async def meddling(plant: Plant, **meddles: Meddle) -> AsyncIterator[None]:
+    """Run the plant's worker with something around the activities named; no dispatcher, no sweep."""
+    activities = meddled(core_activities(plant.app, site="main"), meddles)
+    async with core_worker(plant.settings, plant.client, activities):
+        yield
 
 
 @pytest.fixture
