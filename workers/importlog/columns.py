@@ -48,6 +48,12 @@ class Columns:
     resource: int | None
     lifecycle: int | None
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """All that the table has of these."""
+        found = (self.case_id, self.activity, self.timestamp, self.start, self.resource, self.lifecycle)
+        return tuple(place for place in found if place is not None)
+
 
 def find_columns(header: Sequence[str], fields: Fields) -> Columns:
     """Find the columns by the names given, else by the usual names.

@@ -86,7 +86,7 @@ class Oddities:
         self.counts[kind] += 1
         if where:
             kept = self.examples.setdefault(kind, [])
-            if len(kept) < 5:
+            if len(kept) < 5 and where not in kept:
                 kept.append(where)
 
     @property

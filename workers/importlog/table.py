@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from sys import intern
 from typing import BinaryIO
 
 from workers.importlog.columns import Columns, find_columns
@@ -38,7 +39,8 @@ def read_table(opened: Opener, fields: Fields, oddities: Oddities) -> Iterator[C
         if not any(title.strip() for title in header):
             raise LogError("log_empty", "The file has no rows.")
         columns = find_columns(header, fields)
-        cases = _grouped(rows, header, columns, oddities)
+        needed = range(len(header)) if fields.event_attributes else columns.places
+        cases = _grouped(rows, header, columns, frozenset(needed), oddities)
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeError) as error:
         raise LogError("log_malformed", f"The file is broken: {error}.") from error
     place = columns.timestamp
@@ -138,8 +140,10 @@ def _encoding(opened: Opener) -> str:
     return "utf-8"
 
 
-def _grouped(rows: Iterator[Row], header: Row, columns: Columns, oddities: Oddities) -> dict[str, list[Row]]:
-    """Rows by case, as wide as the header at least."""
+def _grouped(
+    rows: Iterator[Row], header: Row, columns: Columns, needed: frozenset[int], oddities: Oddities
+) -> dict[str, list[Row]]:
+    """Rows by case, as wide as the header at least; after a case's first row only the cells that are needed."""
     cases: dict[str, list[Row]] = {}
     for number, row in enumerate(rows, start=2):
         if not any(cell.strip() for cell in row):
@@ -147,8 +151,11 @@ def _grouped(rows: Iterator[Row], header: Row, columns: Columns, oddities: Oddit
         if len(row) != len(header):
             oddities.add("rows with too few or too many cells", f"row {number}")
         wide = [*row, *[""] * (len(header) - len(row))]
-        if wide[columns.case_id].strip():
-            cases.setdefault(wide[columns.case_id], []).append(wide)
-        else:
+        name = wide[columns.case_id]
+        if not name.strip():
             oddities.add("skipped: rows without a case id", f"row {number}")
+        elif name in cases:
+            cases[name].append([intern(cell) if place in needed else "" for place, cell in enumerate(wide)])
+        else:
+            cases[name] = [wide]
     return cases

@@ -47,7 +47,7 @@ class _Document:
     def __init__(self, fields: Fields, oddities: Oddities) -> None:
         self.oddities = oddities
         self.build = CaseBuilder(oddities).build
-        self.case_id = fields.case_id or "concept:name"
+        self.case_id = fields.case_id.removeprefix("case:") or "concept:name"
         self.activity = fields.activity or "concept:name"
         self.timestamp = fields.timestamp or "time:timestamp"
         self.start = fields.start_timestamp or "start_timestamp"
