@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -87,9 +88,9 @@ async def add_entry(
         StoreError: catalogue_key_taken, stages_invalid.
     """
     await _check(session, person.tenant_id, values)
-    named = key or slug(values["name"])
-    if await _by_key(session, person.tenant_id, catalogue, named) is not None:
-        raise CatalogueKeyTakenError(key=named)
+    named = key or await _free_key(session, person.tenant_id, catalogue, slug(values["name"]))
+    if key and await _by_key(session, person.tenant_id, catalogue, key) is not None:
+        raise CatalogueKeyTakenError(key=key)
     row = {"tenant_id": person.tenant_id, "id": uuid4(), "key": named, **values}
     await insert_rows(session, catalogue.table, [row])
     await _audit(session, person, catalogue, row["id"], "created", None, {"key": named, **_plain(values)})
@@ -123,6 +124,15 @@ def entry_json(catalogue: Catalogue, row: RowMapping) -> Json:
     """An entry as the API shows it: decimals as text, durations in ISO 8601."""
     values = _plain({name: row[name] for name in catalogue.columns})
     return {"id": str(row["id"]), "key": row["key"], **values, "created_at": moment(row["created_at"])}
+
+
+async def _free_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, wanted: str) -> str:
+    """`bore`, else `bore-2`, `bore-3`, …"""
+    for number in count(2):
+        named = wanted if number == 2 else f"{wanted}-{number - 1}"
+        if await _by_key(session, tenant_id, catalogue, named) is None:
+            return named
+    raise AssertionError("numbers do not end")
 
 
 async def _by_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, key: str) -> RowMapping | None:
