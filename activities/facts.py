@@ -58,6 +58,13 @@ _PEOPLE = text(
     WHERE u.tenant_id = :tenant AND u.id = ANY(:ids) GROUP BY u.id, u.username, u.is_active
     """
 )
+_OTHERS_WORK = text(
+    """
+    SELECT EXISTS (SELECT FROM step_execution
+                   WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND step_key = :step
+                     AND exited_at IS NULL AND status <> 'waiting' AND id <> ALL(:ids))
+    """
+)
 _VISITS = text(
     """
     SELECT subject_no, step_key, max(visit_number) AS last, count(*) FILTER (WHERE status <> 'rolled_back') AS counted
@@ -178,20 +185,17 @@ class _Reading:
             batch.gated[ref] = execution
 
     async def add_siblings(self, batch: Batch) -> None:
-        """Those that a batch release or a batch sign-off would carry along."""
+        """Those that a batch release or a batch sign-off would carry along; none while others still work there."""
         steps = {ref.step for ref in batch.gated if self.graph.steps[ref.step].requires_batch_completion}
         for step in sorted(steps):
-            together = (ExecutionStatus.WAITING, ExecutionStatus.AWAITING_SIGNOFF)
-            query = select(StepExecution).where(
-                StepExecution.tenant_id == self.tenant,
-                StepExecution.workflow_instance_id == self.instance,
-                StepExecution.step_key == step,
-                col(StepExecution.status).in_(together),
-                col(StepExecution.exited_at).is_(None),
-            )
-            siblings = (await self.session.exec(query)).all()
-            signed_here = any(ref.step == step for ref in batch.signed)
-            for execution in siblings:
+            here = {ref: execution for ref, execution in batch.gated.items() if ref.step == step}
+            signed_here = any(ref in batch.signed for ref in here)
+            if signed_here:
+                # One record may give work and sign it off: whoever worked on any of it must be known.
+                batch.signed.update(here)
+            elif await self._others_work(step, here.values()):
+                continue
+            for execution in await self._given(step):
                 ref = ref_of(execution)
                 batch.executions.setdefault(ref, execution)
                 if execution.status == ExecutionStatus.AWAITING_SIGNOFF and signed_here:
@@ -199,6 +203,28 @@ class _Reading:
                     batch.signed[ref] = execution
                 elif execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
                     batch.gated[ref] = execution
+
+    async def _others_work(self, step: str, here: Iterable[StepExecution]) -> bool:
+        """Whether the step has open work besides this batch's, so that nothing can be released."""
+        connection = await self.session.connection()
+        parameters = {
+            "tenant": self.tenant,
+            "instance": self.instance,
+            "step": step,
+            "ids": [execution.id for execution in here],
+        }
+        return bool((await connection.execute(_OTHERS_WORK, parameters)).scalar())
+
+    async def _given(self, step: str) -> Sequence[StepExecution]:
+        """Executions at a step whose work is given and which wait for a sign-off or for their batch."""
+        query = select(StepExecution).where(
+            StepExecution.tenant_id == self.tenant,
+            StepExecution.workflow_instance_id == self.instance,
+            StepExecution.step_key == step,
+            col(StepExecution.status).in_((ExecutionStatus.WAITING, ExecutionStatus.AWAITING_SIGNOFF)),
+            col(StepExecution.exited_at).is_(None),
+        )
+        return (await self.session.exec(query)).all()
 
     async def facts(self, batch: Batch, request: FactsRequest) -> BatchFacts:
         """Everything else, in bulk."""
