@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -127,12 +126,12 @@ def entry_json(catalogue: Catalogue, row: RowMapping) -> Json:
 
 
 async def _free_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, wanted: str) -> str:
-    """`bore`, else `bore-2`, `bore-3`, …"""
-    for number in count(2):
-        named = wanted if number == 2 else f"{wanted}-{number - 1}"
-        if await _by_key(session, tenant_id, catalogue, named) is None:
-            return named
-    raise AssertionError("numbers do not end")
+    """The wanted key, or the first of `wanted-2`, `wanted-3`, … that is free."""
+    named, number = wanted, 1
+    while await _by_key(session, tenant_id, catalogue, named) is not None:
+        number += 1
+        named = f"{wanted}-{number}"
+    return named
 
 
 async def _by_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, key: str) -> RowMapping | None:
