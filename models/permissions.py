@@ -23,7 +23,7 @@ ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "operator": _WORK,
     "approver": _DECIDE,
     "auditor": _READ | {"audit.read", "user.read"},
-    "importer": _WORK | {"execution.signoff", "process.edit", "process.approve", "subject.edit", "catalog.edit",
+    "importer": _WORK | {"audit.read", "execution.signoff", "process.edit", "process.approve", "subject.edit", "catalog.edit",
                          "instance.control", "importer.act_on_behalf"},
     "service": _READ | {"execution.work", "command.service"},
 }  # fmt: skip
