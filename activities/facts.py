@@ -152,7 +152,7 @@ class _Reading:
                 break
             found = [by_id.get(one) for one in _execution_ids(row)]
             subjects = {execution.subject_no for execution in found if execution is not None}
-            may_come_yet = None in found and any(earlier.kind in GATED for earlier in batch.rows)
+            may_come_yet = None in found and any(earlier.kind in GATED for earlier in stored[:number])
             if taken & subjects or may_come_yet:
                 batch.deferred.append(str(row.id))
             else:

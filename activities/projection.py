@@ -117,6 +117,8 @@ async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> 
         names = {str(name) for name in statement.compile().params}
         await connection.execute(statement, {k: v for k, v in (keys | parameters).items() if k in names})
     match cohort.event:
+        case ev.InstanceStarted(at=at):
+            await connection.execute(_RESOLVE_LOST_RUN, {"tenant": place.tenant, "instance": place.instance, "at": at})
         case ev.InstanceResumed(at=at, held_at=held_at):
             moved = {"tenant": place.tenant, "instance": place.instance, "held": at - held_at}
             await connection.execute(_MOVE_DEADLINES, moved)

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,6 +27,7 @@ from models.store.identifiers import next_identifier
 from models.store.instances import create_instance
 from models.store.verify import verify_tenant
 from models.tables import Command, Process, Subject, SubjectType, UserAccount, UserRole
+from workflows.contract import WORKFLOW, InstanceInput, Limits
 from workflows.starting import NewInstance, signal_commands, start_instance
 
 PATIENCE = 30.0
@@ -103,7 +104,9 @@ class Plant:
             draft = await create_process(session, self.actor, new)
             return await approve_process(session, self.actor, draft.id)
 
-    async def start(self, process: Process, subjects: int = 1, *, signal: bool = True) -> UUID:
+    async def start(
+        self, process: Process, subjects: int = 1, *, signal: bool = True, limits: Limits | None = None
+    ) -> UUID:
         """A new instance with new subjects; `signal=False` leaves the start to the dispatcher."""
         instance = uuid4()
         identifier = await next_identifier(self.app, self.tenant, "manufacturing", 2026)
@@ -125,7 +128,14 @@ class Plant:
                 subjects=[one.id for one in made],
                 created_by=self.people["quinn"],
             )
-        if signal:
+        if limits is not None:
+            await self.client.start_workflow(
+                WORKFLOW,
+                InstanceInput(tenant_id=str(self.tenant), instance_id=str(instance), limits=limits),
+                id=str(instance),
+                task_queue=self.settings.core_task_queue,
+            )
+        elif signal:
             new = NewInstance(
                 tenant_id=str(self.tenant), instance_id=str(instance), identifier=identifier, process_name=process.name
             )
@@ -200,6 +210,12 @@ class Plant:
             while not (found := await self.rows(query, **parameters)):  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.01)
         return found
+
+    async def eventually(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something holds of which nobody tells."""
+        async with asyncio.timeout(PATIENCE):
+            while not await holds():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.05)
 
     async def executions(self, instance: UUID) -> list[tuple[int, str, int, str]]:
         """(subject, step, visit, status) of all executions, in order."""

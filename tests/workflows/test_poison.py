@@ -45,12 +45,12 @@ async def test_what_the_database_rejects_is_refused_and_its_batch_mates_succeed(
     assert (await plant.act(instance, "complete", Ref(1, "one"), notes="antidote"))["outcome"] == "advanced"
 
 
-async def test_an_amendment_to_an_unknown_owner_is_refused(plant: Plant) -> None:
+async def test_an_amendment_that_the_rows_cannot_take_is_refused(plant: Plant) -> None:
     instance = await plant.begin(TWO_STEPS)
     nobody = "00000000-0000-0000-0000-00000000dead"
-    for changes in ({"owner": nobody}, {"due_date": "tomorrow"}, {"name": "half a pair: \\ud800"}):
+    for changes in ({"owner": nobody}, {"owner": "me"}, {"due_date": "tomorrow"}):
         answer = await plant.act(instance, "amend", by="quinn", changes=changes)
-        assert answer.get("code") == "internal_error" or changes.get("name"), changes
+        assert answer["code"] == "internal_error", changes
     assert (await plant.act(instance, "complete", Ref(0, "one")))["outcome"] == "advanced"
 
 
