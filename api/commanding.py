@@ -4,13 +4,14 @@ The one place where the API commits before it acts: a signal may fail without lo
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Depends, Header
 from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Principal
 from api.deps import transaction
@@ -78,6 +79,10 @@ class Sent:
         return len(self.settled) == len(self.ids)
 
 
+Plan = Callable[[AsyncSession], Awaitable[Sequence[Wanted]]]
+"""Which commands a request comes to; raises where it cannot be, and then nothing is written."""
+
+
 def person_of(caller: Principal, on_behalf_of: str | None) -> Person:
     """The caller, or, for an importer in a sandbox tenant, the caller in the name of somebody else.
 
@@ -96,19 +101,22 @@ def fingerprint(target: str, body: Any) -> str:
     return content_hash({"target": target, "body": body})
 
 
-async def send(
-    held: Services, caller: Principal, person: Person, wanted: Sequence[Wanted], how: Manner, mark: str
-) -> Sent:
+async def send(held: Services, caller: Principal, person: Person, plan: Plan, how: Manner, mark: str) -> Sent:
     """Accept commands, signal them, and wait for their outcomes as long as the client likes.
 
     Args:
-        wanted: at least one command.
-        mark: from `fingerprint`.
+        held: The process's services.
+        caller: Who asks.
+        person: The caller, or the caller in the name of somebody else.
+        plan: Says which commands, within the transaction that writes them.
+        how: The request's key, and whether to wait.
+        mark: From `fingerprint`.
 
     Raises:
-        StoreError: idempotency_conflict.
+        StoreError: idempotency_conflict, and what `plan` raises.
     """
     async with transaction(held, caller) as session:
+        wanted = await plan(session)
         accepted = await accept(session, person, wanted, key=how.key, fingerprint=mark)
         rows = await read_commands(session, caller.tenant_id, accepted.ids) if accepted.repeated else {}
     executions: dict[UUID, Sequence[str]]
@@ -148,7 +156,8 @@ def answer(sent: Sent) -> JSONResponse:
         return later(sent)
     if settled.outcome == "refused":
         raise refusal(settled.response, command_id=str(command_id))
-    return JSONResponse({"command_id": str(command_id), **settled.response})
+    shown = {name: settled.response.get(name) for name in ("outcome", "execution", "next")}
+    return JSONResponse({"command_id": str(command_id), **shown})
 
 
 def later(sent: Sent, body: Mapping[str, Any] | None = None) -> JSONResponse:
@@ -178,7 +187,8 @@ def items(sent: Sent) -> list[dict[str, Any]]:
         if settled is None:
             found += [{"execution_id": one, "status": 202, "outcome": "accepted"} for one in executions]
         elif "items" in settled.response:
-            found += [_item(str(one["execution_id"]), one) for one in settled.response["items"]]
+            results = {str(one.get("execution_id", "")): one for one in settled.response["items"]}
+            found += [_item(one, results.get(one) or results.get("") or {}) for one in executions]
         else:
             found += [_item(one, settled.response) for one in executions]
     return found

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Response
 from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
 from api.auth import Principal
 from api.commanding import How, Manner
-from api.deps import Caller, Db, Held, needs, require, transaction
+from api.deps import Caller, Db, Held, needs, require
 from api.problems import Problem, document, responses
 from api.schemas import executions as shapes
 from api.services import Services
@@ -137,25 +138,29 @@ async def bulk_executions(caller: Caller, held: Held, how: How, body: shapes.Bul
     _authorise(caller, body.action, args)
     person = commanding.person_of(caller, body.on_behalf_of)
     check_bulk(body.execution_ids)
-    async with transaction(held, caller) as session:
-        found = await locate(session, caller.tenant_id, body.execution_ids)
-    by_instance: dict[UUID, list[UUID]] = {}
     refused: list[dict[str, Any]] = []
-    for one in body.execution_ids:
-        if one not in found:
-            problem = document("execution_unknown", {"execution_id": str(one)})
-        elif found[one][1] in INSTANCE_CLOSED:
-            problem = document("instance_closed", {"status": found[one][1]})
-        else:
-            by_instance.setdefault(found[one][0], []).append(one)
-            continue
-        refused.append({"execution_id": str(one), "status": problem["status"], "problem": problem})
-    sent = commanding.Sent(ids=(), executions={}, settled={})
-    if by_instance:
-        mark = commanding.fingerprint("bulk", body.model_dump(mode="json"))
-        sent = await commanding.send(held, caller, person, slices(body.action, args, by_instance), how, mark)
+
+    async def plan(session: AsyncSession) -> list[Wanted]:
+        found = await locate(session, caller.tenant_id, body.execution_ids)
+        by_instance: dict[UUID, list[UUID]] = {}
+        for one in body.execution_ids:
+            if one not in found:
+                problem = document("execution_unknown", {"execution_id": str(one)})
+            elif found[one][1] in INSTANCE_CLOSED:
+                problem = document("instance_closed", {"status": found[one][1]})
+            else:
+                by_instance.setdefault(found[one][0], []).append(one)
+                continue
+            refused.append({"execution_id": str(one), "status": problem["status"], "problem": problem})
+        return slices(body.action, args, by_instance)
+
+    mark = commanding.fingerprint("bulk", body.model_dump(mode="json"))
+    sent = await commanding.send(held, caller, person, plan, how, mark)
     order = {str(one): number for number, one in enumerate(body.execution_ids)}
-    shown = sorted([*commanding.items(sent), *refused], key=lambda one: order.get(one["execution_id"], len(order)))
+    answered = commanding.items(sent)
+    known = {one["execution_id"] for one in answered}
+    answered += [one for one in refused if one["execution_id"] not in known]
+    shown = sorted(answered, key=lambda one: order.get(one["execution_id"], len(order)))
     answer = {"items": shown, "command_ids": [str(one) for one in sent.ids]}
     if not sent.complete:
         return commanding.later(sent, answer)
@@ -185,12 +190,14 @@ async def _one(
     _authorise(caller, kind, args)
     person: Person = commanding.person_of(caller, on_behalf_of)
     mark = commanding.fingerprint(f"{kind}/{execution_id}", {**args, "on_behalf_of": on_behalf_of})
-    async with transaction(held, caller) as session:
+
+    async def plan(session: AsyncSession) -> list[Wanted]:
         instance_id, status = await instance_of(session, caller.tenant_id, execution_id)
         if status in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
             raise Problem("instance_closed", status=status)
-    wanted = Wanted(kind=kind, instance_id=instance_id, executions=(execution_id,), args=args)
-    return commanding.answer(await commanding.send(held, caller, person, [wanted], how, mark))
+        return [Wanted(kind=kind, instance_id=instance_id, executions=(execution_id,), args=args)]
+
+    return commanding.answer(await commanding.send(held, caller, person, plan, how, mark))
 
 
 def _authorise(caller: Principal, kind: str, args: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
 from api.commanding import How
@@ -133,13 +134,16 @@ async def change_workflow(
     person = commanding.person_of(caller, body.on_behalf_of)
     mark = commanding.fingerprint(f"workflows/{workflow_id}", body.model_dump(mode="json", exclude_unset=True))
     wanted = _wanted(workflow_id, body)
-    async with transaction(held, caller) as session:
+
+    async def plan(session: AsyncSession) -> list[Wanted]:
         row = await require_instance(session, caller.tenant_id, workflow_id)
         if body.owner is not None:
             await check_owner(session, caller.tenant_id, body.owner)
         if row["status"] in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
             raise Problem("instance_closed", status=row["status"])
-    sent = await commanding.send(held, caller, person, wanted, how, mark)
+        return wanted
+
+    sent = await commanding.send(held, caller, person, plan, how, mark)
     for one in sent.ids:
         if one in sent.settled and sent.settled[one].outcome == "refused":
             raise commanding.refusal(sent.settled[one].response, command_id=str(one))

@@ -159,6 +159,7 @@ def test_bulk_is_repeatable_and_may_be_left_to_itself(
     body = {"action": "start", "execution_ids": ids}
     first = operator.post("/api/executions/bulk/", body, **key)
     assert operator.post("/api/executions/bulk/", body, **key) == first
+    assert engineer.post("/api/executions/bulk/", {"action": "claim", "execution_ids": [str(uuid4())]}, 207)
     engine.hears = False
     later = operator.ask(
         "POST", "/api/executions/bulk/", json={**body, "action": "release"}, headers={"Prefer": "respond-async"}
