@@ -111,18 +111,20 @@ async def by_hand(client: Client, url: str) -> AsyncIterator[dict[str, ByHand]]:
             ),
         )
         listening = asyncio.create_task(outcomes.listen(url))
-        async with worker:
-            yield {
-                "T2": ByHand("T2", client, database, outcomes),
-                "L1": ByHand("L1", client, database, outcomes),
-                "L2": ByHand("L2", client, database, outcomes, Extras()),
-                "L2 + search attribute": ByHand("L2", client, database, outcomes, Extras(upsert=True)),
-                "L2 + timer reset": ByHand("L2", client, database, outcomes, Extras(upsert=True, timer=True)),
-                "L2 + signal per tick": ByHand(
-                    "L2", client, database, outcomes, Extras(upsert=True, timer=True), ticks=True
-                ),
-                "H": ByHand("H", client, database, outcomes),
-            }
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
+        try:
+            async with worker:
+                yield {
+                    "T2": ByHand("T2", client, database, outcomes),
+                    "L1": ByHand("L1", client, database, outcomes),
+                    "L2": ByHand("L2", client, database, outcomes, Extras()),
+                    "L2 + search attribute": ByHand("L2", client, database, outcomes, Extras(upsert=True)),
+                    "L2 + timer reset": ByHand("L2", client, database, outcomes, Extras(upsert=True, timer=True)),
+                    "L2 + signal per tick": ByHand(
+                        "L2", client, database, outcomes, Extras(upsert=True, timer=True), ticks=True
+                    ),
+                    "H": ByHand("H", client, database, outcomes),
+                }
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening

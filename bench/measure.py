@@ -4,11 +4,13 @@ import asyncio
 import statistics
 import time
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from temporalio.client import Client
 
 from bench.contenders import STEPS, Contender
+from bench.cpu import Meter
 
 SETTLE_SECONDS = 0.05
 
@@ -46,6 +48,7 @@ async def warm_up(contender: Contender) -> None:
 async def latency(contender: Contender, completions: int) -> float:
     """Median milliseconds of a completion while nothing else happens."""
     taken: list[float] = []
+    instance = ""
     for number in range(completions):
         step = number % (STEPS - 1)
         if step == 0:
@@ -57,16 +60,21 @@ async def latency(contender: Contender, completions: int) -> float:
     return statistics.median(taken) * 1_000
 
 
-async def throughput(contender: Contender, *, instances: int, rounds: int) -> float:
-    """Completions a second over live instances, each completing one step at a time, all at once."""
+async def throughput(contender: Contender, *, instances: int, rounds: int, meter: Meter | None = None) -> float:
+    """Completions a second over live instances, each completing one step at a time, all at once.
+
+    Args:
+        meter: runs while the clock does.
+    """
     live = await asyncio.gather(*(contender.start(1) for _ in range(instances)))
     seconds = 0.0
     for step in range(rounds):
         for instance in live:
             await contender.make_ready(instance, [0], step)
-        begun = time.perf_counter()
-        await asyncio.gather(*(contender.complete(instance, 0, step) for instance in live))
-        seconds += time.perf_counter() - begun
+        with nullcontext() if meter is None else meter.running():
+            begun = time.perf_counter()
+            await asyncio.gather(*(contender.complete(instance, 0, step) for instance in live))
+            seconds += time.perf_counter() - begun
     return instances * rounds / seconds
 
 
@@ -112,6 +120,6 @@ async def history_length(client: Client, workflow_id: str) -> int:
     """Events in the history of a workflow, once no task of it is on its way any more."""
     handle = client.get_workflow_handle(workflow_id)
     length = -1
-    while length != (length := (await handle.describe()).history_length):
-        await asyncio.sleep(SETTLE_SECONDS)
+    while length != (length := (await handle.describe()).history_length):  # noqa: ASYNC110
+        await asyncio.sleep(SETTLE_SECONDS)  # the server has no call that waits for this
     return length

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.by_hand import ByHand, by_hand
-from bench.contenders import Contender
+from bench.contenders import STEPS, Contender
+from bench.cpu import Meter
 from bench.measure import Sizes, bulk, events, hot, latency, throughput, warm_up
 from bench.ours import BySignal
+from bench.phases import Timeline, timeline_of, watching
 from bench.servers import Servers, by_signal, over_http, site_of
 
 Say = Callable[[str], None]
@@ -19,9 +21,16 @@ BY_SIGNAL, OVER_HTTP = "ours, by signal", "ours, over HTTP"
 
 @dataclass(slots=True)
 class Samples:
-    """What was measured: (contender, measure) → one value per pass."""
+    """What was measured.
+
+    Attributes:
+        values: (contender, measure) → one value per pass.
+        timelines: executions of one command → its parts in milliseconds; statements by part likewise.
+    """
 
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    timelines: dict[int, Timeline] = field(default_factory=dict)
+    statements: dict[int, Timeline] = field(default_factory=dict)
 
     def add(self, contender: str, measure: str, value: float) -> None:
         """One more pass."""
@@ -35,24 +44,33 @@ async def run(running: Servers, sizes: Sizes, say: Say) -> Samples:
     async with by_hand(client, running.hand_url) as rows, site_of(running) as site:
         for number in range(sizes.passes):
             say(f"pass {number + 1} of {sizes.passes}: rows written by hand")
-            await _rows(samples, rows, sizes, first=number == 0)
+            await _rows(samples, rows, sizes, running.meter, first=number == 0)
             say(f"pass {number + 1} of {sizes.passes}: {BY_SIGNAL}")
             async with by_signal(running, site) as ours:
-                await _completions(samples, BY_SIGNAL, ours, sizes)
+                await _completions(samples, BY_SIGNAL, ours, sizes, running.meter())
                 await _many(samples, BY_SIGNAL, ours, sizes)
                 if number == 0:
                     samples.add(BY_SIGNAL, "events", await events(ours, min(EVENTS_OF, sizes.lone)))
                     samples.add(BY_SIGNAL, "events_of_claim", await _events_of_claim(ours))
             say(f"pass {number + 1} of {sizes.passes}: {OVER_HTTP}")
             async with over_http(running, site) as http:
-                await _completions(samples, OVER_HTTP, http, sizes)
+                await _completions(samples, OVER_HTTP, http, sizes, running.meter())
                 await _many(samples, OVER_HTTP, http, sizes)
+        say("where the time goes")
+        with watching() as phases:
+            async with by_signal(running, site) as ours:
+                await warm_up(ours)
+                for executions in (1, sizes.bulk):
+                    found = await timeline_of(phases, ours, executions, min(sizes.lone, STEPS - 2))
+                    samples.timelines[executions], samples.statements[executions] = found
     return samples
 
 
-async def _rows(samples: Samples, rows: dict[str, ByHand], sizes: Sizes, *, first: bool) -> None:
+async def _rows(
+    samples: Samples, rows: dict[str, ByHand], sizes: Sizes, meter: Callable[[], Meter], *, first: bool
+) -> None:
     for name in ("T2", "L1"):
-        await _completions(samples, name, rows[name], sizes)
+        await _completions(samples, name, rows[name], sizes, meter())
     for callers in (50, 100):
         value = await hot(rows["H"], callers=callers, executions=sizes.hot)
         samples.add(f"H, {callers} callers", "per_second", value)
@@ -62,17 +80,22 @@ async def _rows(samples: Samples, rows: dict[str, ByHand], sizes: Sizes, *, firs
             samples.add(name, "events", await events(row, min(EVENTS_OF, sizes.lone)))
 
 
-async def _completions(samples: Samples, name: str, contender: Contender, sizes: Sizes) -> None:
+async def _completions(samples: Samples, name: str, contender: Contender, sizes: Sizes, meter: Meter) -> None:
     await warm_up(contender)
     samples.add(name, "p50_ms", await latency(contender, sizes.lone))
-    value = await throughput(contender, instances=sizes.instances, rounds=sizes.rounds)
+    value = await throughput(contender, instances=sizes.instances, rounds=sizes.rounds, meter=meter)
     samples.add(name, "per_second", value)
+    completions = sizes.instances * sizes.rounds
+    for group, seconds in meter.seconds.items():
+        samples.add(name, f"cpu_ms {group}", seconds * 1_000 / completions)
+    samples.add(name, "cpu_ms", sum(meter.seconds.values()) * 1_000 / completions)
 
 
 async def _many(samples: Samples, name: str, contender: Contender, sizes: Sizes) -> None:
     samples.add(name, "hot_per_second", await hot(contender, callers=100, executions=sizes.hot))
     seconds = await bulk(contender, sizes.bulk)
     samples.add(name, "bulk_seconds", seconds)
+    samples.add(name, "bulk_per_second", sizes.bulk / seconds)
     begun = time.perf_counter()
     await contender.start(sizes.bulk)
     samples.add(name, "start_seconds", time.perf_counter() - begun)

@@ -1,6 +1,7 @@
 """Throw-away servers as `gatework dev` runs them: PostgreSQL that waits for the disk, Temporal with its WAL."""
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from api.waiter import Waiter, listen_url
+from bench.cpu import Meter
 from bench.ours import BySignal, OverHttp, Site, administrator, make_process
 from models.db import app_engine, system_engine
 from models.settings import Settings
@@ -54,6 +56,11 @@ class Servers:
         """The rows' database, as libpq takes it."""
         return listen_url(self.postgres.url(BY_HAND))
 
+    def meter(self) -> Meter:
+        """Counts this process, the servers, and the product's processes where they run."""
+        roots = {"this process": (os.getpid(),), "PostgreSQL": _pid(self.postgres), "Temporal": _pid(self.temporal)}
+        return Meter(roots | {name: (one.pid,) for name, one in self.product.processes.items()})
+
     @property
     def settings(self) -> Settings:
         """What the worker in this process is told; the same as the product's processes."""
@@ -63,6 +70,10 @@ class Servers:
             run_site=False,
             shutdown_seconds=5,
         )
+
+
+def _pid(server: EmbeddedPostgres | EmbeddedTemporal) -> tuple[int, ...]:
+    return () if server.pid is None else (server.pid,)
 
 
 @contextmanager
@@ -94,14 +105,16 @@ async def site_of(running: Servers) -> AsyncIterator[Site]:
     """The installation with the benchmark's process."""
     app = app_engine(running.settings)
     person = await administrator(app, tenant_id_of(MAIN), ADMIN)
-    yield Site(
-        app=app,
-        client=await running.client(),
-        queue=running.product.queue,
-        person=person,
-        process=await make_process(app, person),
-    )
-    await app.dispose()
+    try:
+        yield Site(
+            app=app,
+            client=await running.client(),
+            queue=running.product.queue,
+            person=person,
+            process=await make_process(app, person),
+        )
+    finally:
+        await app.dispose()
 
 
 @asynccontextmanager
@@ -111,9 +124,11 @@ async def by_signal(running: Servers, site: Site) -> AsyncIterator[BySignal]:
     stop = asyncio.Event()
     async with Waiter(listen_url(running.product.database_url), system) as waiter:
         serving = asyncio.create_task(serve(running.settings, site.client, stop))
-        yield BySignal(site, waiter)
-        stop.set()
-        await serving
+        try:
+            yield BySignal(site, waiter)
+        finally:
+            stop.set()
+            await serving
     await system.dispose()
 
 
@@ -121,14 +136,16 @@ async def by_signal(running: Servers, site: Site) -> AsyncIterator[BySignal]:
 async def over_http(running: Servers, site: Site) -> AsyncIterator[OverHttp]:
     """One API process and one worker process, as installed."""
     product = running.product
-    for process in ("worker-1", "api"):
-        await asyncio.to_thread(product.start, process)
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx.AsyncClient(base_url=product.base_url, timeout=PATIENCE, limits=limits) as http:
-        form = {"username": ADMIN, "password": ADMIN_PASSWORD}
-        answer = await http.post("/api/auth/token/", data=form)
-        answer.raise_for_status()
-        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield OverHttp(site, http)
-    for process in ("api", "worker-1"):
-        await asyncio.to_thread(product.stop, process)
+    try:
+        for process in ("worker-1", "api"):
+            await asyncio.to_thread(product.start, process)
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        async with httpx.AsyncClient(base_url=product.base_url, timeout=PATIENCE, limits=limits) as http:
+            form = {"username": ADMIN, "password": ADMIN_PASSWORD}
+            answer = await http.post("/api/auth/token/", data=form)
+            answer.raise_for_status()
+            http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield OverHttp(site, http)
+    finally:
+        for process in list(product.processes):
+            await asyncio.to_thread(product.stop, process)
