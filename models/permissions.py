@@ -23,8 +23,10 @@ ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "operator": _WORK,
     "approver": _DECIDE,
     "auditor": _READ | {"audit.read", "user.read"},
-    "importer": _WORK | {"audit.read", "execution.signoff", "process.edit", "process.approve", "subject.edit", "catalog.edit",
-                         "instance.control", "importer.act_on_behalf"},
+    "importer": _WORK | {
+        "audit.read", "execution.signoff", "process.edit", "process.approve", "subject.edit", "catalog.edit",
+        "instance.control", "importer.act_on_behalf",
+    },
     "service": _READ | {"execution.work", "command.service"},
 }  # fmt: skip
 """`service` is for service accounts only: it works on executions, and never signs, forces or approves."""
