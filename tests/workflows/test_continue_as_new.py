@@ -16,7 +16,7 @@ from workflows.contract import InstanceInput, Limits
 
 FOUR_STEPS = line(step("a"), step("b"), step("c"), step("d"), end())
 PER_SIGNALS = Limits(signals=7)
-PER_EVENTS = Limits(events=40)
+PER_EVENTS = Limits(events=20)
 
 
 @pytest.mark.parametrize("limits", [PER_SIGNALS, PER_EVENTS])
