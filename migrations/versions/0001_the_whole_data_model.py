@@ -389,10 +389,8 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_subject")),
+        sa.UniqueConstraint("subject_type_id", "identifier", "tenant_id", name="uq_subject_identifier"),
         sa.UniqueConstraint("tenant_id", "id", "subject_type_id", name=op.f("uq_subject_tenant_id_id_subject_type_id")),
-        sa.UniqueConstraint(
-            "tenant_id", "subject_type_id", "identifier", name=op.f("uq_subject_tenant_id_subject_type_id_identifier")
-        ),
     )
     op.create_index("ix_subject_tenant_id_identifier", "subject", ["tenant_id", "identifier"], unique=False)
     op.create_table(
@@ -862,12 +860,7 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "instance_id", "subject_no", name=op.f("pk_workflow_subject")),
-        sa.UniqueConstraint(
-            "tenant_id", "instance_id", "subject_id", name=op.f("uq_workflow_subject_tenant_id_instance_id_subject_id")
-        ),
-    )
-    op.create_index(
-        "ix_workflow_subject_tenant_id_subject_id", "workflow_subject", ["tenant_id", "subject_id"], unique=False
+        sa.UniqueConstraint("subject_id", "instance_id", "tenant_id", name="uq_workflow_subject_once"),
     )
     op.create_table(
         "step_execution",
@@ -1456,7 +1449,6 @@ def downgrade() -> None:
     op.drop_index("ix_step_execution_instance_step_status", table_name="step_execution")
     op.drop_index("ix_step_execution_assigned_to_status", table_name="step_execution")
     op.drop_table("step_execution")
-    op.drop_index("ix_workflow_subject_tenant_id_subject_id", table_name="workflow_subject")
     op.drop_table("workflow_subject")
     op.drop_index("ix_journal_command_id", table_name="journal", postgresql_where=sa.text("command_id IS NOT NULL"))
     op.drop_table("journal")

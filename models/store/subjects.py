@@ -68,7 +68,7 @@ async def create_subjects(
         async with session.begin_nested():
             await insert_rows(session, Subject, rows)
     except IntegrityError as error:  # somebody else took one between the check and now
-        if "uq_subject_tenant_id_subject_type_id_identifier" not in str(error.orig):
+        if "uq_subject_identifier" not in str(error.orig):
             raise
         raise SubjectIdentifierTakenError(identifier=", ".join(identifiers[:3]), subject_type=kind.key) from error
     await _add_domain_rows(session, kind, rows)

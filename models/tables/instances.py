@@ -93,8 +93,7 @@ class WorkflowSubject(SQLModel, table=True):
     __table_args__ = (
         tenant_fk("instance_id", "workflow_instance"),
         tenant_fk("subject_id", "subject"),
-        UniqueConstraint("tenant_id", "instance_id", "subject_id"),
-        Index("ix_workflow_subject_tenant_id_subject_id", "tenant_id", "subject_id"),
+        UniqueConstraint("subject_id", "instance_id", "tenant_id", name="uq_workflow_subject_once"),
         check("subject_no", "subject_no >= 0"),
         check("finished", "(terminal_status IS NULL) = (finished_at IS NULL)"),
     )

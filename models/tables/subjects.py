@@ -41,7 +41,7 @@ class Subject(TenantRow, table=True):
     __table_args__ = (
         tenant_fk("subject_type_id", "subject_type"),
         tenant_fk("created_by", "user_account"),
-        UniqueConstraint("tenant_id", "subject_type_id", "identifier"),
+        UniqueConstraint("subject_type_id", "identifier", "tenant_id", name="uq_subject_identifier"),
         UniqueConstraint("tenant_id", "id", "subject_type_id"),
         Index("ix_subject_tenant_id_identifier", "tenant_id", "identifier"),
         check("identifier", "identifier <> ''"),

@@ -1,5 +1,7 @@
 """The migrations, the models and the access rules say the same, and the database obeys them."""
 
+from itertools import product, takewhile
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -164,3 +166,21 @@ def test_times_carry_a_zone_and_documents_are_jsonb(database: str) -> None:
             "SELECT DISTINCT data_type FROM information_schema.columns WHERE table_schema = 'public'"
         ).fetchall()
     assert not {"timestamp without time zone", "json", "double precision"} & {row[0] for row in found}
+
+
+def test_no_index_competes_with_a_key_that_foreign_keys_look_up() -> None:
+    """Without statistics the planner takes an index that shares two leading columns for as good as the key itself."""
+    for table in metadata.tables.values():
+        looked_up = {
+            tuple(element.column.name for element in key.elements)
+            for other in metadata.tables.values()
+            for key in other.foreign_key_constraints
+            if key.referred_table is table
+        }
+        kept = [list(one.columns.keys()) for one in table.constraints if isinstance(one, sa.UniqueConstraint)]
+        kept += [[column.name for column in index.columns] for index in table.indexes]
+        kept.append(list(table.primary_key.columns.keys()))
+        unique = [set(table.primary_key.columns.keys()), *map(set, looked_up)]
+        for key_columns, columns in product(looked_up, kept):
+            shared = set(takewhile(key_columns.__contains__, columns))
+            assert len(shared) < 2 or any(key <= shared for key in unique), (table.name, key_columns, columns)
