@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.enums import Chain
 from models.store.bulk import insert_rows
-from models.store.canonical import digest_of
+from models.store.canonical import digest_of, utc_text
 from models.store.chain import Head, lock_chain, seal
 from models.store.chained import row_digest
 from models.store.ordered_ids import ordered_ids
@@ -77,9 +77,9 @@ async def write_audit(
         The new head.
     """
     moment = at or datetime.now(UTC)
-    contents: dict[tuple[int, int], bytes] = {}
+    shared = _Shared(head, moment)
     rows = [
-        _row(entry_id, draft, draft.actor or actor, head, moment, contents)
+        _row(entry_id, draft, draft.actor or actor, shared)
         for entry_id, draft in zip(ordered_ids(moment, len(drafts)), drafts, strict=True)
     ]
     await insert_rows(session, AuditEntry, rows)
@@ -97,32 +97,53 @@ def content_digest(old: Json | None, new: Json | None) -> bytes:
     return digest_of([old, new])
 
 
-def _row(
-    entry_id: UUID, draft: AuditDraft, actor: Actor, head: Head, at: datetime, contents: dict[tuple[int, int], bytes]
-) -> dict[str, Any]:
-    """The row of a draft. `contents` remembers digests: the entries of one cohort share their values."""
-    same = (id(draft.old), id(draft.new))
-    digested = contents.get(same)
-    if digested is None:
-        digested = contents[same] = content_digest(draft.old, draft.new)
-    row: dict[str, Any] = {
-        "tenant_id": head.tenant_id,
-        "id": entry_id,
-        "at": at,
-        "actor_id": actor.user_id,
-        "actor_name": actor.name,
-        "on_behalf_of": actor.on_behalf_of,
-        "source": actor.source,
+class _Shared:
+    """What the entries of one call have in common, spelled and hashed once; drafts of a cohort share their values."""
+
+    def __init__(self, head: Head, at: datetime) -> None:
+        self._place = {
+            "tenant_id": str(head.tenant_id),
+            "at": utc_text(at),
+            "chain": head.chain.value,
+            "chain_id": str(head.chain_id),
+            "chain_n": head.n + 1,
+        }
+        self._actors: dict[int, dict[str, Any]] = {}
+        self._contents: dict[tuple[int, int], bytes] = {}
+
+    def of(self, actor: Actor) -> dict[str, Any]:
+        """The columns that say who, when and where."""
+        found = self._actors.get(id(actor))
+        if found is None:
+            found = self._actors[id(actor)] = self._place | {
+                "actor_id": str(actor.user_id) if actor.user_id is not None else None,
+                "actor_name": actor.name,
+                "on_behalf_of": actor.on_behalf_of,
+                "source": actor.source,
+            }
+        return found
+
+    def content(self, old: Json | None, new: Json | None) -> bytes:
+        """The digest of the values, remembered by their identity; the drafts keep them alive."""
+        same = (id(old), id(new))
+        found = self._contents.get(same)
+        if found is None:
+            found = self._contents[same] = content_digest(old, new)
+        return found
+
+
+def _row(entry_id: UUID, draft: AuditDraft, actor: Actor, shared: _Shared) -> dict[str, Any]:
+    row = shared.of(actor) | {
+        "id": str(entry_id),
         "action": draft.action,
         "object_type": draft.object_type,
         "object_id": str(draft.object_id),
-        "instance_id": draft.instance_id,
-        "execution_id": draft.execution_id,
+        "instance_id": str(draft.instance_id) if draft.instance_id is not None else None,
+        "execution_id": str(draft.execution_id) if draft.execution_id is not None else None,
         "old": draft.old,
         "new": draft.new,
         "reason": draft.reason,
-        "chain": head.chain,
-        "chain_id": head.chain_id,
-        "content_digest": digested,
+        "content_digest": shared.content(draft.old, draft.new),
     }
-    return {**row, "chain_n": head.n + 1, "digest": row_digest(AuditEntry, row)}
+    row["digest"] = row_digest(AuditEntry, row)
+    return row

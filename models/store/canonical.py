@@ -58,14 +58,23 @@ def _float(value: float) -> int | float:
     return int(Decimal(repr(value))) if value.is_integer() else value
 
 
+def utc_text(moment: datetime) -> str:
+    """A time as it is hashed: UTC with microseconds.
+
+    Raises:
+        TypeError: for a naive datetime.
+    """
+    if moment.tzinfo is None:
+        raise TypeError("A time without a zone has no canonical form.")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def _text(value: Any) -> str:
     match value:
         case UUID():
             return str(value)
         case datetime():
-            if value.tzinfo is None:
-                raise TypeError("A time without a zone has no canonical form.")
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            return utc_text(value)
         case date():
             return value.isoformat()
         case timedelta():

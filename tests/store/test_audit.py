@@ -120,3 +120,13 @@ async def test_a_value_that_no_column_takes_is_refused(app: AsyncEngine, scene: 
     async with tenant_session(app, scene.tenant) as session:
         with pytest.raises(TypeError, match="set cannot be sent"):
             await insert_rows(session, Subject, [{"tenant_id": scene.tenant, "title": {1, 2}}])
+
+
+async def test_one_and_true_are_not_sent_as_the_same(app: AsyncEngine, scene: Scene) -> None:
+    """Python calls them equal; JSON and the digests do not."""
+    values: list[dict[str, object]] = [{"a": 1}, {"a": True}, {"a": [1]}, {"a": [True]}, {"a": 1}]
+    drafts = [AuditDraft(action="a", object_type="x", object_id=str(n), new=new) for n, new in enumerate(values)]
+    async with tenant_session(app, scene.tenant) as session:
+        await audit_tenant(session, scene.actor, *drafts)
+        assert await verify_chain(session, scene.tenant, Chain.TENANT, scene.tenant) == []
+    assert [repr(entry.new) for entry in await entries(app, scene)] == [repr(new) for new in values]
