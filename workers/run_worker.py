@@ -62,6 +62,11 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
         await system.dispose()
 
 
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox in which instances run; replays in tests use the same."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
 def core_worker(settings: Settings, client: Client, activities: Sequence[Callable[..., Any]]) -> Worker:
     """The Temporal worker of the core queue."""
     return Worker(
@@ -69,9 +74,7 @@ def core_worker(settings: Settings, client: Client, activities: Sequence[Callabl
         task_queue=settings.core_task_queue,
         workflows=[ProcessInstance],
         activities=activities,
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=workflow_runner(),
         max_cached_workflows=settings.max_cached_workflows,
         max_concurrent_local_activities=settings.max_concurrent_activities,
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),

@@ -1,0 +1,31 @@
+"""Recorded histories replay: what runs today goes on under the code of tomorrow (TEMPORAL: determinism)."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from workers.run_worker import workflow_runner
+from workflows.process_instance import ProcessInstance
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def test_there_are_histories_and_one_chain_crosses_continue_as_new() -> None:
+    assert len(HISTORIES) >= 5
+    assert any("CONTINUED_AS_NEW" in path.read_text() for path in HISTORIES)
+
+
+@pytest.fixture(params=HISTORIES, ids=lambda path: path.stem)
+def history(request: pytest.FixtureRequest) -> WorkflowHistory:
+    """One recorded run."""
+    return WorkflowHistory.from_json(request.param.stem, request.param.read_text())
+
+
+async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
+    replayer = Replayer(
+        workflows=[ProcessInstance], workflow_runner=workflow_runner(), data_converter=pydantic_data_converter
+    )
+    await replayer.replay_workflow(history)
