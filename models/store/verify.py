@@ -21,6 +21,9 @@ from models.tables import AuditEntry, ChainLink
 
 PAGE: Final = 2000
 
+Name = tuple[Chain, UUID]
+"""What a chain is called: its kind, and the row that carries it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -48,33 +51,40 @@ async def verify_chain(session: AsyncSession, tenant_id: UUID, chain: Chain, cha
         chain_id: The instance, execution or tenant that carries it.
 
     Returns:
-        What differs, in the order of the links; empty where all is well.
+        What differs, by chain and link; empty where all is well.
     """
-    problems: list[Problem] = []
-    sealed: dict[int, list[bytes]] = {}
-    for kind in CHAINED:
-        if kind.chain in (chain, None):
-            async for row in _rows(session, tenant_id, chain, chain_id, kind):
-                sealed.setdefault(row["chain_n"], []).append(row["digest"])
-                if not _is_intact(kind, row):
-                    problems.append(_changed(kind, row, chain, chain_id))
-    head = await _head(session, tenant_id, chain, chain_id)
-    problems += await _verify_links(session, head, sealed)
-    return sorted(problems, key=lambda problem: (problem.n, problem.what, problem.row))
+    return await _verify(session, tenant_id, (chain, chain_id))
 
 
 async def verify_tenant(session: AsyncSession, tenant_id: UUID) -> list[Problem]:
-    """Check every chain of a tenant, also those that exist in name only because a row claims them."""
-    problems = []
-    for chain, chain_id in await _chains(session, tenant_id):
-        problems += await verify_chain(session, tenant_id, chain, chain_id)
-    return problems
+    """Check every chain of a tenant, also those that exist in name only because a row claims them. One pass."""
+    return await _verify(session, tenant_id, None)
 
 
-def _changed(kind: Chained, row: dict[str, Any], chain: Chain, chain_id: UUID) -> Problem:
+async def _verify(session: AsyncSession, tenant_id: UUID, only: Name | None) -> list[Problem]:
+    problems: list[Problem] = []
+    sealed: dict[Name, dict[int, list[bytes]]] = {}
+    for kind in CHAINED:
+        if only is None or kind.chain in (only[0], None):
+            async for row in _rows(session, tenant_id, kind, only):
+                name: Name = (kind.chain or row["chain"], row[kind.chain_id])
+                sealed.setdefault(name, {}).setdefault(row["chain_n"], []).append(row["digest"])
+                if not _is_intact(kind, row):
+                    problems.append(_changed(kind, row, name))
+    heads = await _heads(session, tenant_id, only)
+    links = await _links(session, tenant_id, only)
+    for name in sealed.keys() | heads.keys() | links.keys():
+        chain, chain_id = name
+        n, hashed = heads.get(name, (0, b""))
+        head = Head(tenant_id=tenant_id, chain=chain, chain_id=chain_id, n=n, hash=hashed)
+        problems += _link_problems(head, links.get(name, []), sealed.get(name, {}))
+    return sorted(problems, key=lambda one: (one.chain, one.chain_id, one.n, one.what, one.row))
+
+
+def _changed(kind: Chained, row: dict[str, Any], name: Name) -> Problem:
     return Problem(
-        chain=chain,
-        chain_id=chain_id,
+        chain=name[0],
+        chain_id=name[1],
         what="row_changed",
         n=row["chain_n"],
         table=str(kind.table.__tablename__),
@@ -89,75 +99,71 @@ def _is_intact(kind: Chained, row: dict[str, Any]) -> bool:
     return bool(row_digest(kind.table, row) == row["digest"])
 
 
-async def _rows(
-    session: AsyncSession, tenant_id: UUID, chain: Chain, chain_id: UUID, kind: Chained
-) -> AsyncIterator[dict[str, Any]]:
-    """The chain's rows of one table, page by page."""
-    table = kind.table.metadata.tables[str(kind.table.__tablename__)]
-    here = (table.c.tenant_id == tenant_id) & (table.c[kind.chain_id] == chain_id)
-    if kind.chain is None:
-        here &= table.c.chain == chain
-    connection = await session.connection()
-    async with connection.stream(table.select().where(here), execution_options={"yield_per": PAGE}) as result:
-        async for row in result.mappings():
-            yield dict(row)
-
-
-async def _head(session: AsyncSession, tenant_id: UUID, chain: Chain, chain_id: UUID) -> Head:
-    connection = await session.connection()
-    where = "id = :id AND id = :tenant" if chain is Chain.TENANT else "id = :id AND tenant_id = :tenant"
-    query = text(f"SELECT chain_n, chain_hash FROM {HEAD_TABLES[chain]} WHERE {where}")  # noqa: S608 - names from the code
-    row = (await connection.execute(query, {"id": chain_id, "tenant": tenant_id})).one_or_none()
-    n, hashed = (row.chain_n, row.chain_hash) if row else (0, b"")
-    return Head(tenant_id=tenant_id, chain=chain, chain_id=chain_id, n=n, hash=hashed)
-
-
-async def _verify_links(session: AsyncSession, head: Head, sealed: dict[int, list[bytes]]) -> list[Problem]:
+def _link_problems(head: Head, links: Sequence[ChainLink], sealed: dict[int, list[bytes]]) -> list[Problem]:
     """The links in order, against the rows they seal, and the head against the last of them."""
 
     def problem(what: str, n: int) -> Problem:
         return Problem(chain=head.chain, chain_id=head.chain_id, what=what, n=n)
 
     problems = []
-    links = await _links(session, head)
+    unsealed = dict(sealed)
     before = b""
     for expected, link in enumerate(links, start=1):
         if link.n != expected:
             problems.append(problem("link_missing", expected))
             break
-        hashed = link_hash(before, head, link.n, link.at, link.payload_digest)
-        if link.prev_hash != before or link.hash != hashed:
+        if link.prev_hash != before or link.hash != link_hash(before, head, link.n, link.at, link.payload_digest):
             problems.append(problem("link_changed", link.n))
-        if payload_digest(sealed.pop(link.n, [])) != link.payload_digest:
+        if payload_digest(unsealed.pop(link.n, [])) != link.payload_digest:
             problems.append(problem("rows_missing", link.n))
         before = link.hash
-    problems += [problem("row_unsealed", n) for n in sorted(sealed)]
+    problems += [problem("row_unsealed", n) for n in sorted(unsealed)]
     if (head.n, head.hash) != (len(links), before):
         problems.append(problem("head_changed", head.n))
     return problems
 
 
-async def _links(session: AsyncSession, head: Head) -> Sequence[ChainLink]:
-    query = (
-        select(ChainLink)
-        .where(
-            ChainLink.tenant_id == head.tenant_id, ChainLink.chain == head.chain, ChainLink.chain_id == head.chain_id
-        )
-        .order_by(col(ChainLink.n))
-        .execution_options(populate_existing=True)
-    )
-    return (await session.exec(query)).all()
+async def _rows(
+    session: AsyncSession, tenant_id: UUID, kind: Chained, only: Name | None
+) -> AsyncIterator[dict[str, Any]]:
+    """The sealed rows of one table, page by page."""
+    table = kind.table.metadata.tables[str(kind.table.__tablename__)]
+    here = table.c.tenant_id == tenant_id
+    if only is not None:
+        here &= table.c[kind.chain_id] == only[1]
+        if kind.chain is None:
+            here &= table.c.chain == only[0]
+    connection = await session.connection()
+    async with connection.stream(table.select().where(here), execution_options={"yield_per": PAGE}) as result:
+        async for row in result.mappings():
+            yield dict(row)
 
 
-async def _chains(session: AsyncSession, tenant_id: UUID) -> list[tuple[Chain, UUID]]:
-    """Every chain that a head, a link or a row names."""
-    named = ["SELECT chain, chain_id FROM chain_link WHERE tenant_id = :tenant"]
+async def _heads(session: AsyncSession, tenant_id: UUID, only: Name | None) -> dict[Name, tuple[int, bytes]]:
+    """The heads of all chains that have links, by their names."""
+    parts = []
     for chain, table in HEAD_TABLES.items():
         key = "id" if chain is Chain.TENANT else "tenant_id"
-        named.append(f"SELECT '{chain}', id FROM {table} WHERE {key} = :tenant AND chain_n > 0")  # noqa: S608
-    for kind in CHAINED:
-        chain_sql = f"'{kind.chain}'" if kind.chain else "chain"
-        named.append(f"SELECT {chain_sql}, {kind.chain_id} FROM {kind.table.__tablename__} WHERE tenant_id = :tenant")  # noqa: S608
+        parts.append(
+            f"SELECT '{chain}' AS chain, id, chain_n, chain_hash FROM {table} "  # noqa: S608 - names from the code
+            f"WHERE {key} = :tenant AND chain_n > 0"
+        )
+    query = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS heads"  # noqa: S608 - as above
+    values: dict[str, Any] = {"tenant": tenant_id}
+    if only is not None:
+        query += " WHERE chain = :chain AND id = :id"
+        values |= {"chain": only[0].value, "id": only[1]}
     connection = await session.connection()
-    rows = await connection.execute(text(" UNION ".join(named) + " ORDER BY 1, 2"), {"tenant": tenant_id})
-    return [(Chain(chain), chain_id) for chain, chain_id in rows]
+    rows = await connection.execute(text(query), values)
+    return {(Chain(row.chain), row.id): (row.chain_n, row.chain_hash) for row in rows}
+
+
+async def _links(session: AsyncSession, tenant_id: UUID, only: Name | None) -> dict[Name, list[ChainLink]]:
+    query = select(ChainLink).where(ChainLink.tenant_id == tenant_id)
+    if only is not None:
+        query = query.where(ChainLink.chain == only[0], ChainLink.chain_id == only[1])
+    query = query.order_by(col(ChainLink.n)).execution_options(populate_existing=True)
+    links: dict[Name, list[ChainLink]] = {}
+    for link in (await session.exec(query)).all():
+        links.setdefault((link.chain, link.chain_id), []).append(link)
+    return links
