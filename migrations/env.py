@@ -55,9 +55,13 @@ def run(connection: sa.Connection) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
         context.run_migrations()
         at = context.get_context().get_current_heads()
-        if at and set(at) == set(context.script.get_heads()) and access_problems(connection):
-            for statement in (*create_roles(role_passwords()), *access_statements()):
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        if not at or set(at) != set(context.script.get_heads()):
+            return
+        for statement in create_roles(role_passwords()):
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+        if access_problems(connection):
+            for statement in access_statements():
+                connection.exec_driver_sql(statement)
 
 
 engine = sa.create_engine(normalised(context.config.attributes["database_url"]), poolclass=NullPool)

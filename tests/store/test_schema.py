@@ -1,5 +1,6 @@
 """The migrations, the models and the access rules say the same, and the database obeys them."""
 
+from datetime import timedelta
 from itertools import product, takewhile
 
 import psycopg
@@ -7,9 +8,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from psycopg import sql
+from pydantic import SecretStr
 from sqlalchemy.pool import NullPool
 
-from models.db import normalised
+from models.db import APP_ROLE, SYSTEM_ROLE, app_engine, normalised, system_engine
+from models.settings import Settings
+from models.store.bootstrap import bootstrap
+from models.store.sessions import log_in
 from models.store.tenancy import (
     APPEND_ONLY,
     DELETABLE,
@@ -105,22 +110,46 @@ def test_the_way_down_and_up_again(empty_database: str) -> None:
     assert differences(empty_database) is None
 
 
-def test_an_owner_who_is_no_superuser_can_migrate(postgres: EmbeddedPostgres, empty_database: str) -> None:
+@pytest.fixture
+def plain_owner(postgres: EmbeddedPostgres, empty_database: str) -> str:
+    """Address of an empty database whose owner is no superuser, as cloud providers hand them out."""
     name = normalised(empty_database).database
     assert name is not None
     with postgres.connect() as connection:
-        connection.execute("CREATE ROLE plain_owner LOGIN CREATEROLE")
-        for role in ("gatework_app", "gatework_system"):
-            known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
-            if known is not None:
+        if connection.execute("SELECT FROM pg_roles WHERE rolname = 'plain_owner'").fetchone() is None:
+            connection.execute("CREATE ROLE plain_owner LOGIN CREATEROLE")
+        for role in (APP_ROLE, SYSTEM_ROLE):
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None:
                 connection.execute(sql.SQL("GRANT {} TO plain_owner WITH ADMIN OPTION").format(sql.Identifier(role)))
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO plain_owner").format(sql.Identifier(name)))
-    url = normalised(empty_database).set(username="plain_owner").render_as_string(hide_password=False)
-    upgrade(url)
-    with engine_on(url).connect() as connection:
+    return normalised(empty_database).set(username="plain_owner").render_as_string(hide_password=False)
+
+
+async def test_an_owner_who_is_no_superuser_migrates_and_is_bound_by_the_rules(plain_owner: str) -> None:
+    upgrade(plain_owner)
+    with engine_on(plain_owner).connect() as connection:
         assert access_problems(connection) == []
-        connection.execute(sa.text("SELECT set_config('app.tenant', '', true)"))
-        assert connection.execute(sa.text("SELECT count(*) FROM tenant")).scalar() == 0
+    settings = Settings(database_url=SecretStr(plain_owner))
+    made = await bootstrap(settings)
+    app, system = app_engine(settings), system_engine(settings)
+    grant = await log_in(app, system, made.logins[0].username, made.logins[0].password, ttl=timedelta(hours=1))
+    assert grant.tenant_id == made.tenant_id
+    await app.dispose()
+    await system.dispose()
+    with engine_on(plain_owner).connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM subject_type")).scalar() == 0
+
+
+def test_roles_with_a_password_of_their_own_may_log_in(
+    postgres: EmbeddedPostgres, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_DATABASE_URL", f"postgresql://{APP_ROLE}:it%27s%25secret@db.invalid/gatework")
+    upgrade(database)
+    query = "SELECT rolcanlogin, rolpassword IS NOT NULL FROM pg_authid WHERE rolname = %s"
+    with postgres.connect() as connection:
+        assert connection.execute(query, [APP_ROLE]).fetchone() == (True, True)
+        assert connection.execute(query, [SYSTEM_ROLE]).fetchone() == (False, False)
+        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(sql.Identifier(APP_ROLE)))
 
 
 def test_every_word_list_names_a_table() -> None:
