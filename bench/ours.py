@@ -6,16 +6,17 @@ Both complete by the product's own functions or endpoints: a command row, a sign
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from temporalio.client import Client
 
 from api.waiter import Settled, Waiter
 from bench.contenders import CHECKLIST, STEPS, NotCompletedError
+from bench.lean_http import LeanHttp
 from bench.measure import history_length
 from models.db import tenant_session
 from models.flow.graph import ProcessCategory
@@ -125,30 +126,30 @@ class OverHttp:
     """The API as its clients see it; API and worker are processes of their own."""
 
     site: Site
-    http: httpx.AsyncClient
+    http: LeanHttp
 
     async def start(self, subjects: int) -> str:
         given = [{"subject_type": SUBJECT_TYPE, "identifier": one.identifier} for one in _new_subjects(subjects)]
         body = {"process": str(self.site.process.id), "subjects": given}
-        answer = await self.http.post("/api/workflows/", json=body)
-        if answer.status_code != httpx.codes.CREATED or answer.json()["status"] != "in_progress":
-            raise NotCompletedError(answer.text[:500])
+        answer = await self.http.post("/api/workflows/", body)
+        if answer.status != HTTPStatus.CREATED or answer.json()["status"] != "in_progress":
+            raise NotCompletedError(str(answer.text[:500]))
         return str(answer.json()["id"])
 
     async def make_ready(self, instance: str, subjects: Sequence[int], step: int) -> None:
         await self.site.make_ready(instance, subjects, step)
 
     async def complete(self, instance: str, subject: int, step: int) -> None:
-        answer = await self.http.post(f"/api/executions/{_execution(instance, subject, step)}/complete/", json={})
-        if answer.status_code != httpx.codes.OK:
-            raise NotCompletedError(answer.text[:500])
+        answer = await self.http.post(f"/api/executions/{_execution(instance, subject, step)}/complete/", {})
+        if answer.status != HTTPStatus.OK:
+            raise NotCompletedError(str(answer.text[:500]))
         _check_one(answer.json())
 
     async def complete_many(self, instance: str, subjects: Sequence[int], step: int) -> None:
         ids = [str(_execution(instance, subject, step)) for subject in subjects]
-        answer = await self.http.post("/api/executions/bulk/", json={"action": "complete", "execution_ids": ids})
-        if answer.status_code != httpx.codes.OK:
-            raise NotCompletedError(answer.text[:500])
+        answer = await self.http.post("/api/executions/bulk/", {"action": "complete", "execution_ids": ids})
+        if answer.status != HTTPStatus.OK:
+            raise NotCompletedError(str(answer.text[:500]))
         _check_all(answer.json()["items"], len(subjects))
 
     async def history(self, instance: str) -> int:

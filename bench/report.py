@@ -68,6 +68,7 @@ def tables(results: Results) -> dict[str, list[list[str]]]:
     return {
         "Ratios of this run": _ratios(results),
         "Absolute numbers of this machine and moment (no claims)": _absolutes(results),
+        "Processor milliseconds per completion, by process": _processors(results),
         "Where the time of one command goes, by signal, in milliseconds": _timelines(results),
     }
 
@@ -88,9 +89,19 @@ def _absolutes(results: Results) -> list[list[str]]:
     return rows
 
 
+def _processors(results: Results) -> list[list[str]]:
+    found = {name: one for name, one in results["measured"].items() if "cpu_ms" in one}
+    groups = list(dict.fromkeys(key for one in found.values() for key in one if key.startswith("cpu_ms ")))
+    rows = [["", *(key.removeprefix("cpu_ms ") for key in groups), "together"]]
+    for name, one in found.items():
+        rows.append([name, *(f"{one[key]['median']:.1f}" if key in one else "–" for key in [*groups, "cpu_ms"])])
+    return rows
+
+
 def _timelines(results: Results) -> list[list[str]]:
     counts = list(results["timelines"])
-    rows = [["part", *(f"{int(count):,} executions" for count in counts), "statements"]]
+    heads = ["one execution" if count == "1" else f"{int(count):,} executions" for count in counts]
+    rows = [["part", *heads, "statements (one)"]]
     one = results["timelines"][counts[0]] if counts else {}
     for name in one:
         shown = f"– {name.split(': ', 1)[1]}" if ": " in name else name

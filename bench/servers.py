@@ -9,19 +9,20 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from psycopg import sql
 from pydantic import SecretStr
 from temporalio.client import Client
 
 from api.waiter import Waiter, listen_url
 from bench.cpu import Meter
+from bench.lean_http import LeanHttp
 from bench.ours import BySignal, OverHttp, Site, administrator, make_process
 from models.db import app_engine, system_engine
 from models.settings import Settings
 from models.store.bootstrap import MAIN, tenant_id_of
-from tests.e2e.product import ADMIN_PASSWORD, PATIENCE, Product
+from tests.e2e.product import ADMIN_PASSWORD, Product
 from workers.embedded.postgres import EmbeddedPostgres
+from workers.embedded.process import LOOPBACK
 from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
 from workers.run_worker import serve
 from workers.temporal_client import connect
@@ -29,7 +30,6 @@ from workers.temporal_client import connect
 BY_HAND = "by_hand"
 PRODUCT = "product"
 ADMIN = "admin"
-CONNECTIONS = 200
 
 
 class Installed(Product):
@@ -139,13 +139,10 @@ async def over_http(running: Servers, site: Site) -> AsyncIterator[OverHttp]:
     try:
         for process in ("worker-1", "api"):
             await asyncio.to_thread(product.start, process)
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        async with httpx.AsyncClient(base_url=product.base_url, timeout=PATIENCE, limits=limits) as http:
-            form = {"username": ADMIN, "password": ADMIN_PASSWORD}
-            answer = await http.post("/api/auth/token/", data=form)
-            answer.raise_for_status()
-            http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-            yield OverHttp(site, http)
+        http = LeanHttp(LOOPBACK, product.port)
+        await http.log_in(ADMIN, ADMIN_PASSWORD)
+        yield OverHttp(site, http)
+        await http.close()
     finally:
         for process in list(product.processes):
             await asyncio.to_thread(product.stop, process)
