@@ -1,7 +1,7 @@
 # `make run` starts everything; `make test` checks everything that a change can break.
 # Extra arguments: make run ARGS="--port 9000", make test ARGS="-k capa -x".
 .DEFAULT_GOAL := help
-.PHONY: help install web run test test-fast lint format types contracts migrations lock clean
+.PHONY: help install web run test test-fast lint format types contracts migrations bench lock clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -38,6 +38,9 @@ contracts: install  ## Check which part may import which
 
 migrations: install  ## Check that migrations and tables agree
 	@$(BIN)/gatework migrate --check
+
+bench: install  ## Measure us beside hand-written workflows, some ten minutes (ARGS=--quick: two)
+	@$(BIN)/python -m bench $(ARGS)
 
 lock: install  ## Pin the newest allowed packages anew
 	@$(BIN)/uv lock --upgrade --quiet
