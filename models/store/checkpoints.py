@@ -11,14 +11,16 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.db import system_session, tenant_session
 from models.enums import Chain
 from models.store.canonical import digest_of
 from models.store.chain import lock_chain
 from models.store.verify import Problem
-from models.tables import ChainCheckpoint
+from models.tables import ChainCheckpoint, Tenant
 
 OVERLAP: Final = timedelta(hours=1)
 
@@ -39,7 +41,10 @@ _MISSING = text(
 
 
 async def write_checkpoint(session: AsyncSession, tenant_id: UUID, *, at: datetime | None = None) -> ChainCheckpoint:
-    """Seal the heads of the chains that grew since the last checkpoint. Locks the tenant's chain meanwhile."""
+    """Seal the heads of the chains that grew since the last checkpoint; where none did, that one is returned again.
+
+    Locks the tenant's chain meanwhile.
+    """
     moment = at or datetime.now(UTC)
     await lock_chain(session, tenant_id, Chain.TENANT, tenant_id)
     last = await _last(session, tenant_id)
@@ -47,6 +52,8 @@ async def write_checkpoint(session: AsyncSession, tenant_id: UUID, *, at: dateti
     connection = await session.connection()
     grown = await connection.execute(_GROWN, {"tenant": tenant_id, "since": since})
     heads: list[list[Any]] = [[row.chain, str(row.chain_id), row.n, row.hash.hex()] for row in grown]
+    if last is not None and all(head in last.heads for head in heads):
+        return last
     before = last.digest if last else b""
     written = ChainCheckpoint(
         tenant_id=tenant_id,
@@ -59,6 +66,17 @@ async def write_checkpoint(session: AsyncSession, tenant_id: UUID, *, at: dateti
     session.add(written)
     await session.flush()
     return written
+
+
+async def seal_all_tenants(app: AsyncEngine, system: AsyncEngine) -> dict[UUID, ChainCheckpoint]:
+    """A checkpoint for every tenant, each in a transaction of its own; for a worker to call once a day."""
+    async with system_session(system) as session:
+        tenants = (await session.exec(select(Tenant.id).order_by(col(Tenant.id)))).all()
+    sealed = {}
+    for tenant_id in tenants:
+        async with tenant_session(app, tenant_id) as session:
+            sealed[tenant_id] = await write_checkpoint(session, tenant_id)
+    return sealed
 
 
 async def verify_checkpoints(session: AsyncSession, tenant_id: UUID) -> list[Problem]:

@@ -11,7 +11,7 @@ from models.enums import Chain
 from models.store.audit import AuditDraft, audit_tenant, write_audit
 from models.store.chain import ChainNotLockedError, lock_chain, seal
 from models.store.chained import CHAINED, add_chained, row_digest
-from models.store.checkpoints import verify_checkpoints, write_checkpoint
+from models.store.checkpoints import seal_all_tenants, verify_checkpoints, write_checkpoint
 from models.store.errors import NotFoundError
 from models.store.verify import Problem, verify_chain, verify_tenant
 from models.tables import EvidenceRecord, Journal
@@ -158,6 +158,17 @@ async def test_checkpoints_hold_on_to_each_other(app: AsyncEngine, written: Scen
     as_superuser(database, "UPDATE chain_checkpoint SET heads = '[]' WHERE at = (SELECT min(at) FROM chain_checkpoint)")
     async with tenant_session(app, written.tenant) as session:
         assert [one.what for one in await verify_checkpoints(session, written.tenant)] == ["checkpoint_changed"]
+
+
+async def test_every_tenant_gets_a_checkpoint_when_something_grew(
+    app: AsyncEngine, system: AsyncEngine, written: Scene, elsewhere: Scene
+) -> None:
+    first = await seal_all_tenants(app, system)
+    assert set(first) == {written.tenant, elsewhere.tenant}
+    await give_evidence(app, written, 4)
+    second = await seal_all_tenants(app, system)
+    assert second[written.tenant].prev_digest == first[written.tenant].digest
+    assert second[elsewhere.tenant].id == first[elsewhere.tenant].id
 
 
 async def test_writers_of_one_chain_take_turns(app: AsyncEngine, scene: Scene) -> None:
