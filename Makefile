@@ -1,7 +1,7 @@
 # `make run` starts everything; `make test` checks everything that a change can break.
 # Extra arguments: make run ARGS="--port 9000", make test ARGS="-k capa -x".
 .DEFAULT_GOAL := help
-.PHONY: help install web run test test-fast lint format types contracts migrations bench lock clean
+.PHONY: help install web run test test-fast screenshots nightly lint format types contracts migrations bench lock clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -23,6 +23,12 @@ test: install web  ## Run all tests; browser tests need Chromium, which is insta
 
 test-fast: install  ## Run the tests that need no browser
 	@$(BIN)/pytest -m "not browser" $(ARGS)
+
+screenshots: install web  ## Take the pictures of the docs anew
+	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" PICTURES=docs/pictures $(BIN)/pytest -q tests/browser
+
+nightly: install  ## Check the laws of the core on 20,000 examples each
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q --timeout 7200 tests/flow
 
 lint: install  ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -13,7 +13,7 @@ from models.flow.graph import Graph
 from models.flow.state import State
 from models.flow.status import ExecutionStatus as S
 
-_COLUMNS = (S.PENDING, S.CLAIMED, S.IN_PROGRESS, S.AWAITING_SIGNOFF, S.WAITING)
+_ORDER = (S.PENDING, S.CLAIMED, S.IN_PROGRESS, S.AWAITING_SIGNOFF, S.WAITING)
 
 TENANT = SearchAttributeKey.for_keyword("GateworkTenant")
 PROCESS = SearchAttributeKey.for_keyword("GateworkProcess")
@@ -63,15 +63,15 @@ def markdown(info: InstanceInfo, state: State, graph: Graph) -> str:
     lines = [
         f"### {info.identifier}: {info.process_name}",
         f"{info.name}  " if info.name else "",
-        f"Status **{state.status.value}**, {len(state.tokens)} open, journal at {state.seq}",
+        f"**{state.status.value.replace('_', ' ')}**, {len(state.tokens)} open, journal at {state.seq}",
         "",
-        *_table(state, graph),
+        *_open(state, graph),
         *_blockers(state, graph),
     ]
     return "\n".join(lines)[:19_000]
 
 
-def _table(state: State, graph: Graph) -> list[str]:
+def _open(state: State, graph: Graph) -> list[str]:
     counts: dict[str, dict[S, int]] = {}
     overdue: dict[str, int] = {}
     for ref, token in state.tokens.items():
@@ -81,16 +81,16 @@ def _table(state: State, graph: Graph) -> list[str]:
     if not counts:
         ends = ", ".join(f"{number} {status}" for status, number in sorted(state.finished.items()))
         return [f"No open execution. Ends: {ends or 'none'}."]
-    head = [
-        "| step | " + " | ".join(s.value for s in _COLUMNS) + " | overdue |",
-        "|---|" + "---|" * (len(_COLUMNS) + 1),
-    ]
-    rows = [
-        f"| {step.name} | " + " | ".join(str(counts[key].get(s, 0)) for s in _COLUMNS) + f" | {overdue[key]} |"
+    return [
+        f"- **{step.name}**: {_told(counts[key])}" + (f", {overdue[key]} overdue" if overdue[key] else "")
         for key, step in graph.steps.items()
         if key in counts
     ]
-    return head + rows
+
+
+def _told(counts: dict[S, int]) -> str:
+    """`3 pending, 1 waiting`: only what there is, for the panel is narrow."""
+    return ", ".join(f"{counts[status]} {status.value.replace('_', ' ')}" for status in _ORDER if status in counts)
 
 
 def _blockers(state: State, graph: Graph) -> list[str]:

@@ -45,7 +45,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where screenshots go: `make screenshots` sends them to docs/pictures, a test run to its own folder."""
-    wanted = os.environ.get("GATEWORK_SCREENSHOTS")
+    wanted = os.environ.get("PICTURES")
     folder = Path(wanted) if wanted else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from tests.e2e.people import Person
 from tests.e2e.product import Product
@@ -13,6 +13,7 @@ from workers.embedded.temporal import EmbeddedTemporal
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 30_000
+TOP: FloatRect = {"x": 0, "y": 0, "width": 1440, "height": 760}
 
 
 def test_a_running_capa_explains_itself(
@@ -30,10 +31,16 @@ def test_a_running_capa_explains_itself(
         meet(execution["id"], engineer, quality_manager)
         complete(engineer, execution["id"])
 
-    page.goto(f"{temporal.ui_url}/namespaces/default/workflows/{workflow['id']}")
-    expect(page.get_by_text("D4: Root Cause Analysis").first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_text(workflow["identifier"]).first).to_be_visible(timeout=PATIENCE_MS)
-    page.screenshot(path=pictures / "temporal-capa.png")
+    address = f"{temporal.ui_url}/namespaces/default/workflows/{workflow['id']}"
+    page.goto(address)
+    expect(page.get_by_text("earliest deadline").first).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_text("User Metadata").first.click()
+    told = page.locator("iframe").last.content_frame
+    expect(told.get_by_text("D4: Root Cause Analysis").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(told.get_by_text("1 pending").first).to_be_visible(timeout=PATIENCE_MS)
+    page.screenshot(path=pictures / "temporal-capa.png", clip=TOP)
+    page.get_by_text("Event History").first.click()
+    expect(page.get_by_text("execution_completed").first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_the_api_documents_itself_without_the_internet(page: Page, pictures: Path, product: Product) -> None:
