@@ -44,20 +44,16 @@ NOWHERE = Ref(-1, "")
 
 _COMMANDS = text(
     """
-    SELECT i.seq, c.id, c.kind, c.actor_id, c.body, c.source
+    SELECT i.seq, c.id, c.kind, c.actor_id, c.body, c.source, u.username, u.is_active,
+           ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (u.tenant_id, u.id)) AS roles
     FROM workflow_instance i
     LEFT JOIN command c ON c.tenant_id = i.tenant_id AND c.workflow_instance_id = i.id
                        AND c.id = ANY(:ids) AND c.outcome IS NULL
+    LEFT JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)
     WHERE i.tenant_id = :tenant AND i.id = :instance
     """
 )
-_PEOPLE = text(
-    """
-    SELECT u.id, u.username, u.is_active, array_remove(array_agg(r.role), NULL) AS roles
-    FROM user_account u LEFT JOIN user_role r ON (r.tenant_id, r.user_id) = (u.tenant_id, u.id)
-    WHERE u.tenant_id = :tenant AND u.id = ANY(:ids) GROUP BY u.id, u.username, u.is_active
-    """
-)
+_NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
 _OTHERS_WORK = text(
     """
     SELECT EXISTS (SELECT FROM step_execution
@@ -84,6 +80,9 @@ class Stored(NamedTuple):
     actor_id: UUID
     body: dict[str, Any]
     source: str
+    actor_name: str
+    roles: tuple[str, ...]
+    """Of the actor, now; none where the account was shut."""
 
 
 @dataclass(slots=True)
@@ -92,12 +91,24 @@ class Batch:
 
     seq: int = 0
     rows: list[CommandRow] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     deferred: list[str] = field(default_factory=list)
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
     gated: dict[Ref, StepExecution] = field(default_factory=dict)
     signed: dict[Ref, StepExecution] = field(default_factory=dict)
-    by_engine: bool = False
-    """The one command of the batch was given by the engine itself (a cascade, a cancel in Temporal's Web UI)."""
+
+    def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
+        """Take a command, and what its actor may do now.
+
+        One that the engine itself gave (a cascade, a cancel in Temporal's Web UI) may control the instance.
+        """
+        self.rows.append(_row(row, refs))
+        actor = str(row.actor_id)
+        by_engine = row.source == ENGINE_SOURCE and row.kind in INSTANCE_KINDS
+        held = permissions_of(row.roles) | ({"instance.control"} if by_engine else frozenset())
+        self.names[actor] = row.actor_name
+        self.permissions[actor] = tuple(sorted(held))
 
 
 class FactsReader:
@@ -145,8 +156,7 @@ class _Reading:
         for number, row in enumerate(stored):
             if row.kind in INSTANCE_KINDS:
                 if not batch.rows and not batch.deferred:
-                    batch.rows.append(_row(row, ()))
-                    batch.by_engine = row.source == ENGINE_SOURCE
+                    batch.add(row, ())
                     number += 1  # noqa: PLW2901 - what follows it waits
                 batch.deferred += [str(later.id) for later in stored[number:]]
                 break
@@ -174,7 +184,7 @@ class _Reading:
                 batch.gated[ref] = execution
             if row.kind == "signoff":
                 batch.signed[ref] = execution
-        batch.rows.append(_row(row, tuple(refs)))
+        batch.add(row, tuple(refs))
 
     async def add_rechecks(self, batch: Batch, rechecks: Sequence[Ref]) -> None:
         """Executions that the engine looks at by itself."""
@@ -228,15 +238,14 @@ class _Reading:
 
     async def facts(self, batch: Batch, request: FactsRequest) -> BatchFacts:
         """Everything else, in bulk."""
-        permissions, names = await self._people(batch)
         targets = sorted({key for ref in batch.executions for key in possible_targets(self.graph, ref.step)})
         leaving = [ref.subject for ref in batch.executions] if batch.gated else []
         return BatchFacts(
             seq=batch.seq,
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
-            permissions=permissions,
-            names=names,
+            permissions=batch.permissions,
+            names=await self._names(batch),
             unmet=await self._unmet(batch),
             workers=await self._workers(batch),
             visits=await self._visits(leaving, targets),
@@ -251,7 +260,13 @@ class _Reading:
         connection = await self.session.connection()
         keys = {"tenant": self.tenant, "instance": self.instance, "ids": wanted}
         rows = (await connection.execute(_COMMANDS, keys)).all()
-        found = {row.id: Stored(row.id, row.kind, row.actor_id, row.body, row.source) for row in rows if row.id}
+        found = {
+            row.id: Stored(
+                row.id, row.kind, row.actor_id, row.body, row.source, row.username, tuple(row.roles) * row.is_active
+            )
+            for row in rows
+            if row.id
+        }
         return rows[0].seq, [found[one] for one in wanted if one in found]
 
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
@@ -265,22 +280,15 @@ class _Reading:
         )
         return {row.id: row for row in (await self.session.exec(query)).all()}
 
-    async def _people(self, batch: Batch) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-        actors = {UUID(row.actor) for row in batch.rows}
+    async def _names(self, batch: Batch) -> dict[str, str]:
+        """Of the actors and of whoever holds an execution."""
         holders = {e.assigned_to for e in batch.executions.values() if e.assigned_to is not None}
-        if not actors | holders:
-            return {}, {}
+        unknown = [one for one in holders if str(one) not in batch.names]
+        if not unknown:
+            return batch.names
         connection = await self.session.connection()
-        found = await connection.execute(_PEOPLE, {"tenant": self.tenant, "ids": sorted(actors | holders)})
-        permissions: dict[str, tuple[str, ...]] = {}
-        names: dict[str, str] = {}
-        for person in found.mappings():
-            names[str(person["id"])] = person["username"]
-            if person["id"] in actors:
-                held = permissions_of(person["roles"]) if person["is_active"] else frozenset()
-                held |= {"instance.control"} if batch.by_engine else frozenset()
-                permissions[str(person["id"])] = tuple(sorted(held))
-        return permissions, names
+        found = await connection.execute(_NAMES, {"tenant": self.tenant, "ids": sorted(unknown)})
+        return batch.names | {str(row.id): row.username for row in found}
 
     async def _unmet(self, batch: Batch) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
         open_ones = [e for e in batch.gated.values() if e.status in OPEN]

@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.projection import Place
 from models.flow.graph import Graph
-from models.requirements.registry import close_gates, open_gates
+from models.requirements.base import RequirementKind
+from models.requirements.registry import close_gates, kind_of, open_gates
 from models.tables import StepExecution
 
 
@@ -17,7 +18,7 @@ async def open_gates_of(
     session: AsyncSession, place: Place, graph: Graph, step: str, ids: Sequence[UUID], now: datetime
 ) -> None:
     """Let the requirements of a step open what they need for these executions, approval requests above all."""
-    if not graph.steps[step].requirements:
+    if not _any_that("open", graph, step):
         return
     query = select(StepExecution).where(StepExecution.tenant_id == place.tenant, col(StepExecution.id).in_(ids))
     entered = (await session.exec(query)).all()
@@ -28,5 +29,11 @@ async def close_gates_of(
     session: AsyncSession, place: Place, graph: Graph, step: str, ids: Sequence[UUID], now: datetime
 ) -> None:
     """Let them withdraw what is still pending for executions that are over."""
-    if graph.steps[step].requirements:
+    if _any_that("close", graph, step):
         await close_gates(session, place.tenant, ids, now)
+
+
+def _any_that(does: str, graph: Graph, step: str) -> bool:
+    """Whether a requirement of the step has anything to do on entry or at the end; most have not."""
+    idle = getattr(RequirementKind, does)
+    return any(getattr(type(kind_of(one)), does) is not idle for one in graph.steps[step].requirements)

@@ -6,6 +6,7 @@ One statement per cohort, whatever its size. The twin of `models.flow.evolve`: a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +115,7 @@ async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> 
     statement, parameters = _statement(place, cohort)
     if statement is not None:
         keys = {"tenant": place.tenant, "instance": place.instance}
-        names = {str(name) for name in statement.compile().params}
+        names = _parameters(statement)
         await connection.execute(statement, {k: v for k, v in (keys | parameters).items() if k in names})
     match cohort.event:
         case ev.InstanceStarted(at=at):
@@ -126,6 +127,11 @@ async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> 
             await _amend(connection, place, changes)
         case _:
             pass
+
+
+@cache
+def _parameters(statement: TextClause) -> frozenset[str]:
+    return frozenset(statement.compile().params)
 
 
 def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[str, Any]]:

@@ -6,7 +6,7 @@ after its commit, a zombie, a Reset in Temporal's Web UI: all come out here as `
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,12 +26,12 @@ from activities.gates import close_gates_of, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data, fold_journal, read_after
 from activities.projection import Place, project
-from activities.trail import Asked, Trail
+from activities.trail import Asked, Before, Trail, look_before
 from models.db import tenant_session
 from models.enums import Chain
 from models.flow import events as ev
 from models.flow.carry import carry
-from models.flow.state import Ref, execution_id
+from models.flow.state import Ref
 from models.store.audit import engine_actor, write_audit
 from models.store.chain import Head
 from models.store.chained import add_chained
@@ -54,15 +54,13 @@ _ASKED = text(
     WHERE c.tenant_id = :tenant AND c.id = ANY(:ids) FOR NO KEY UPDATE OF c
     """
 )
-_REVISIONS = text("SELECT id, evidence_rev FROM step_execution WHERE tenant_id = :tenant AND id = ANY(:ids)")
-_STALE_WAITING = text(
-    "SELECT id FROM step_execution WHERE tenant_id = :tenant AND id = ANY(:ids)"
-    " AND status = 'waiting' AND evidence_rev <> ready_rev"
+_ADVANCE_AND_TELL = text(
+    """
+    WITH advanced AS (UPDATE workflow_instance SET seq = :seq, record_no = :record_no
+                      WHERE tenant_id = :tenant AND id = :instance RETURNING 1)
+    SELECT pg_notify(:channel, :payload) FROM advanced
+    """
 )
-_ADVANCE = text(
-    "UPDATE workflow_instance SET seq = :seq, record_no = :record_no WHERE tenant_id = :tenant AND id = :instance"
-)
-_NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +123,12 @@ class _Writing:
         if locked.seq != request.expected_seq or settled or not request.cohorts:
             behind = await self._behind(connection, request.expected_seq, locked.seq)
             return replace(behind, settled=settled)
-        changed = await self._changed(connection, request)
+        before = await look_before(connection, self.place, request)
+        changed = self._changed(request, before)
         if changed:
             return Recorded(status="changed", seq=locked.seq, changed=changed)
-        return await self._write(connection, request, locked, asked)
+        trail = Trail(self.place, self.definition.graph, asked, before)
+        return await self._write(connection, request, locked, trail)
 
     async def _lock(self, connection: AsyncConnection) -> _Locked:
         keys = {"tenant": self.place.tenant, "instance": self.place.instance}
@@ -157,28 +157,19 @@ class _Writing:
         missing = await read_after(connection, tenant, instance, expected, LARGE_GAP)
         return Recorded(status="behind", seq=seq, cohorts=tuple(cohort for _, cohort in missing))
 
-    async def _changed(self, connection: AsyncConnection, request: RecordRequest) -> tuple[Ref, ...]:
+    def _changed(self, request: RecordRequest, before: Mapping[Ref, Before]) -> tuple[Ref, ...]:
         """Executions whose evidence is not what the decision saw. Evidence writes wait for our lock on the instance."""
-        seen = {execution_id(self.place.instance, ref): (ref, revision) for ref, revision in request.revisions}
-        changed: list[Ref] = []
-        if seen:
-            rows = await connection.execute(_REVISIONS, {"tenant": self.place.tenant, "ids": sorted(seen)})
-            changed = [seen[row.id][0] for row in rows if row.evidence_rev != seen[row.id][1]]
-        carried = {
-            execution_id(self.place.instance, ref): ref
-            for ref in _leaving_batches(request.cohorts, self.definition)
-            if execution_id(self.place.instance, ref) not in seen
-        }
-        if carried:
-            rows = await connection.execute(_STALE_WAITING, {"tenant": self.place.tenant, "ids": sorted(carried)})
-            changed += [carried[row.id] for row in rows]
+        seen = dict(request.revisions)
+        changed = [ref for ref, revision in seen.items() if ref in before and before[ref].evidence_rev != revision]
+        for ref in _leaving_batches(request.cohorts, self.definition):
+            carried = before.get(ref)
+            if ref not in seen and carried is not None and carried.is_stale:
+                changed.append(ref)
         return tuple(sorted(changed))
 
     async def _write(
-        self, connection: AsyncConnection, request: RecordRequest, locked: _Locked, asked: dict[str, Asked]
+        self, connection: AsyncConnection, request: RecordRequest, locked: _Locked, trail: Trail
     ) -> Recorded:
-        trail = Trail(self.place, self.definition.graph, asked)
-        await trail.look_before(connection, request.cohorts)
         for number, cohort in enumerate(request.cohorts, start=locked.seq + 1):
             await project(connection, self.place, cohort)
             await self._follow(cohort, locked, number)
@@ -190,8 +181,9 @@ class _Writing:
             self.session, engine_actor(self.place.tenant), trail.drafts, head=locked.head, covering=digests
         )
         keys = {"tenant": self.place.tenant, "instance": self.place.instance}
-        await connection.execute(_ADVANCE, {**keys, "seq": seq, "record_no": locked.record_no + 1})
-        await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"{self.place.instance} {seq}"})
+        position = {"seq": seq, "record_no": locked.record_no + 1}
+        notice = {"channel": CHANNEL, "payload": f"{self.place.instance} {seq}"}
+        await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
         return Recorded(status="recorded", seq=seq, cohorts=request.cohorts)
 
     def _journal_rows(self, cohorts: Sequence[Cohort], locked: _Locked) -> list[dict[str, Any]]:

@@ -3,25 +3,25 @@
 Old values come from the rows before the record; what happens within it is followed along.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.contract import Cohort
+from activities.contract import Cohort, RecordRequest
 from activities.journal import event_data
 from activities.projection import Place
 from models.flow import events as ev
 from models.flow.graph import Graph
-from models.flow.state import Ref
+from models.flow.state import Ref, execution_id
 from models.store.audit import Actor, AuditDraft, engine_actor
 
 _BEFORE = text(
     """
-    SELECT e.subject_no, e.step_key, e.visit_number, e.branch, e.status, u.username
+    SELECT e.subject_no, e.step_key, e.visit_number, e.branch, e.status, e.evidence_rev, e.ready_rev, u.username
     FROM step_execution e LEFT JOIN user_account u ON (u.tenant_id, u.id) = (e.tenant_id, e.assigned_to)
     WHERE e.tenant_id = :tenant AND e.id = ANY(:ids)
     """
@@ -71,6 +71,38 @@ class Asked:
         return str(args.get("reason") or args.get("force") or args.get("notes") or args.get("comment") or "")
 
 
+class Before(NamedTuple):
+    """An execution as it was before a record."""
+
+    status: str
+    username: str | None
+    evidence_rev: int
+    ready_rev: int | None
+
+    @property
+    def is_stale(self) -> bool:
+        """It waits for its batch, and its evidence changed since it became ready."""
+        return self.status == "waiting" and self.evidence_rev != self.ready_rev
+
+
+async def look_before(connection: AsyncConnection, place: Place, request: RecordRequest) -> dict[Ref, Before]:
+    """Read all executions that a record changes or whose evidence its decision saw, in one query."""
+    ids = {execution_id(place.instance, ref) for ref, _ in request.revisions}
+    for cohort in request.cohorts:
+        ref: Ref | None = getattr(cohort.event, "ref", None)
+        if ref is not None and ref.step and cohort.event.kind != "execution_entered":
+            ids.update(place.ids(ref, cohort.subjects))
+    if not ids:
+        return {}
+    rows = await connection.execute(_BEFORE, {"tenant": place.tenant, "ids": sorted(ids)})
+    return {
+        Ref(row.subject_no, row.step_key, row.visit_number, row.branch): Before(
+            row.status, row.username, row.evidence_rev, row.ready_rev
+        )
+        for row in rows
+    }
+
+
 @dataclass(slots=True)
 class Trail:
     """Collects drafts while a record is projected."""
@@ -78,25 +110,13 @@ class Trail:
     place: Place
     graph: Graph
     asked: Mapping[str, Asked]
+    before: Mapping[Ref, Before]
     drafts: list[AuditDraft] = field(default_factory=list)
     _statuses: dict[Ref, dict[str, Any]] = field(default_factory=dict)
 
-    async def look_before(self, connection: AsyncConnection, cohorts: Sequence[Cohort]) -> None:
-        """Read what the executions concerned were before."""
-        ids = {
-            one
-            for cohort in cohorts
-            if (ref := getattr(cohort.event, "ref", None)) is not None
-            and ref.step
-            and cohort.event.kind != "execution_entered"
-            for one in self.place.ids(ref, cohort.subjects)
-        }
-        if not ids:
-            return
-        rows = await connection.execute(_BEFORE, {"tenant": self.place.tenant, "ids": sorted(ids)})
-        for row in rows:
-            ref = Ref(row.subject_no, row.step_key, row.visit_number, row.branch)
-            self._statuses[ref] = _values(row.status, row.username)
+    def __post_init__(self) -> None:
+        """Begin with what the executions were."""
+        self._statuses = {ref: _values(one.status, one.username) for ref, one in self.before.items()}
 
     def note(self, cohort: Cohort) -> None:
         """Draft the entries of one cohort."""

@@ -38,6 +38,7 @@ class ProcessInstance:
         self._timer: asyncio.Task[None] | None = None
         self._timer_at: datetime | None = None
         self._deadline_rang = False
+        self._passes = 0
         self._shown: dict[str, object] = {}
 
     @workflow.run
@@ -134,6 +135,7 @@ class ProcessInstance:
 
     async def _pass(self, engine: Engine) -> None:
         """One turn of the loop: everything that queued up goes as one batch."""
+        self._passes += 1
         await self._accept_bare()
         started = await start_children(self._start, engine)
         rang, self._deadline_rang = self._deadline_rang, False
@@ -189,9 +191,10 @@ class ProcessInstance:
         )
 
     def _should_continue_as_new(self) -> bool:
+        """Each run handles at least one batch, so that it gets somewhere however small the limits are."""
         info = workflow.info()
         limits = self._start.limits
-        return (
+        return self._passes > 0 and (
             info.is_continue_as_new_suggested()
             or info.get_current_history_length() >= limits.events
             or self._inbox.signals >= limits.signals

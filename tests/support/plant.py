@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -127,6 +128,7 @@ class Plant:
                 identifier=identifier,
                 subjects=[one.id for one in made],
                 created_by=self.people["quinn"],
+                start_after=timedelta() if limits is None else timedelta(minutes=1),
             )
         if limits is not None:
             await self.client.start_workflow(

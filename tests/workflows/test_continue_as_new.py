@@ -16,7 +16,7 @@ from workflows.contract import InstanceInput, Limits
 
 FOUR_STEPS = line(step("a"), step("b"), step("c"), step("d"), end())
 PER_SIGNALS = Limits(signals=7)
-PER_EVENTS = Limits(events=20)
+PER_EVENTS = Limits(events=1)
 
 
 @pytest.mark.parametrize("limits", [PER_SIGNALS, PER_EVENTS])
@@ -37,7 +37,7 @@ async def test_a_stream_of_commands_crosses_many_runs_and_each_takes_effect_once
                             " AND command_id IS NOT NULL GROUP BY 1, kind, subjects, data->'ref'")  # fmt: skip
     assert Counter(row["count"] for row in rows) == {1: subjects * 5}
     runs = await plant.histories(instance)
-    assert len(runs) > 3
+    assert len(runs) >= 3
     for run in runs[:-1]:
         await check_carried(plant, instance, run)
 
