@@ -201,3 +201,18 @@ async def test_a_run_that_failed_by_a_fault_of_ours_is_tried_again_later(idle_pl
 
 async def _has(handle: Any, status: WorkflowExecutionStatus) -> bool:
     return bool((await handle.describe()).status is status)
+
+
+async def test_a_worker_that_keeps_nothing_in_memory_comes_to_the_same_ends(idle_plant: Plant) -> None:
+    plant = idle_plant
+    plant.settings = plant.settings.model_copy(update={"max_cached_workflows": 0})
+    async with working(plant):
+        instance = await plant.begin(line(step("one", expected_duration="PT1S"), step("two"), end()), subjects=2)
+        await plant.until("SELECT 1 FROM step_execution WHERE overdue HAVING count(*) = 2")
+        refused = await plant.accept(instance, "explode", [Ref(1, "one")])
+        commands = [await plant.accept(instance, "complete", [Ref(number, "one")]) for number in range(2)]
+        await plant.signal(instance, *commands, refused)
+        assert await plant.settled([*commands, refused]) == ["advanced", "advanced", "internal_error"]
+        assert (await plant.act(instance, "complete", Ref(0, "two")))["outcome"] == "completed"
+        await plant.client.get_workflow_handle(str(instance)).cancel()
+        assert await plant.status(instance, "cancelled", "completed") == "cancelled"
