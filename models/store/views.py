@@ -170,9 +170,7 @@ def _person(user_id: UUID | None, username: str | None) -> Json | None:
     return None if user_id is None else {"id": str(user_id), "username": username}
 
 
-async def _rows(
-    session: AsyncSession, statement: Any, tenant_id: UUID, ids: Sequence[UUID]
-) -> Sequence[RowMapping]:
+async def _rows(session: AsyncSession, statement: Any, tenant_id: UUID, ids: Sequence[UUID]) -> Sequence[RowMapping]:
     await session.flush()
     connection = await session.connection()
     found = await connection.execute(statement, {"tenant": tenant_id, "ids": list(ids)})

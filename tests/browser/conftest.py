@@ -22,9 +22,13 @@ CHROMIUM_FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium as `make test` found or installed it."""
+    """Chromium as `make test` found or installed it.
+
+    Closed with its module: while Playwright's synchronous interface is open, its event loop counts as running, and no
+    asynchronous test of another module could run.
+    """
     path = os.environ.get("GATEWORK_CHROMIUM") or "/usr/bin/chromium"
     if not Path(path).exists():
         pytest.skip(f"no Chromium at {path}; `make test` installs one where it can")

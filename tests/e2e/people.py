@@ -60,7 +60,7 @@ class Person:
         found: list[Json] = []
         cursor: str | None = None
         while True:
-            page = self.get(path, **query, **({"cursor": cursor} if cursor else {}))
+            page = self.get(path, **({**query, "cursor": cursor} if cursor else query))
             found += page["items"]
             cursor = page["next_cursor"]
             if cursor is None:
