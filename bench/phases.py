@@ -176,7 +176,7 @@ def _timeline(phases: Phases, begun: float, ended: float) -> Timeline:
         "decide: folding what record returned": phases.total("fold"),
         "record": phases.total("record"),
         **_inside(phases, "record: "),
-        "notice and answer": ended - phases.ended("record"),
+        "notice and answer": max(0.0, ended - phases.ended("record")),
     }
     return {name: seconds * 1_000 for name, seconds in parts.items()}
 
