@@ -21,6 +21,7 @@ from models.settings import Settings
 from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
 from workers.polling import SITE_PREFIX
+from workers.sealing import seal_daily
 from workers.sweep import Sweep
 from workers.temporal_client import connect
 from workflows.process_instance import ProcessInstance
@@ -46,7 +47,7 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 @asynccontextmanager
 async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Instance workflows, database activities, outbox and sweep."""
+    """Instance workflows, database activities, outbox, sweep and the daily checkpoint."""
     app, system = app_engine(settings), system_engine(settings)
     queue = settings.core_task_queue
     try:
@@ -56,6 +57,7 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
         ):
             group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
             group.create_task(Sweep(system=system, app=app, client=client, task_queue=queue).run(stop))
+            group.create_task(seal_daily(app, system, stop))
             yield
     finally:
         await app.dispose()

@@ -17,7 +17,8 @@ REFUSALS: Mapping[str, str] = {
     "execution_not_found": "The instance has no such execution.",
     "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
     "instance_closed": "The instance is {status}; it takes no more commands.",
-    "internal_error": "The engine could not process this command; an incident was opened. Nothing else changed.",
+    "internal_error": "The engine could not process this command, and nothing changed. "
+    "Have an administrator look into the worker's log.",
     "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
