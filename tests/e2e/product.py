@@ -56,18 +56,27 @@ class Product:
             **self.extra,
         }
 
+    def environment_of(self, service: str) -> dict[str, str]:
+        """The variables of one service."""
+        return self.environment
+
     def prepare(self) -> None:
         """The migrate job of compose."""
         done = subprocess.run(
-            self._command("prepare"), env=self.environment, cwd=self.folder, capture_output=True, check=False
+            self._command("prepare"),
+            env=self.environment_of("prepare"),
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
     def start(self, name: str) -> None:
         """Start a process: `api`, or `worker` with any suffix (`worker-1`)."""
         log = (self.folder / f"{name}.log").open("ab")
+        service = name.split("-", maxsplit=1)[0]
         self.processes[name] = subprocess.Popen(
-            self._command(name.split("-", maxsplit=1)[0]), env=self.environment, cwd=self.folder, stdout=log, stderr=log
+            self._command(service), env=self.environment_of(service), cwd=self.folder, stdout=log, stderr=log
         )
         log.close()
         if name == "api":
