@@ -1,4 +1,4 @@
-"""CEL expressions with limits: length, nesting of comprehensions, time. No `eval`, no clock, no I/O.
+"""CEL expressions with limits: length, nesting of comprehensions, size of the data. No `eval`, no clock, no I/O.
 
 The library evaluates while it holds the interpreter, so what could run long is refused before it runs.
 """
@@ -22,8 +22,14 @@ LONGEST_LIST: Final = 1_000
 MOST_ENTRIES: Final = 50_000
 """Entries of all of them together."""
 
-_TEXT = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'", re.DOTALL)
-_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*$")
+_TEXT = re.compile(
+    r"//[^\n]*"
+    r"|[bB]?[rR][bB]?(?P<raw>\"{3}|'{3}|[\"']).*?(?P=raw)"
+    r"|(?P<sign>\"{3}|'{3}|[\"'])(?:\\.|(?!(?P=sign))[^\\])*(?P=sign)",
+    re.DOTALL,
+)
+"""Comments and texts of all kinds: raw ones know no escapes. What is hidden in one must not hide what follows it."""
+_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*$")
 
 
 class ExpressionError(Exception):
@@ -73,7 +79,7 @@ def _compiled(expression: str) -> cel.Program:
 def _nesting(expression: str) -> int:
     """How deep comprehensions are nested, by their parentheses; texts are left out."""
     deepest, open_macros, parentheses = 0, 0, list[bool]()
-    bare = _TEXT.sub("''", expression)
+    bare = _TEXT.sub(" ", expression)
     for place, sign in enumerate(bare):
         if sign == "(":
             is_macro = _MACRO.search(bare, 0, place) is not None

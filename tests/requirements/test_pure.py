@@ -96,3 +96,17 @@ def test_what_could_run_long_is_refused_before_it_runs() -> None:
     assert problem_in("f == 'l.all(x, l.all(y, l.all(z, true)))'") is None
     with pytest.raises(ExpressionError, match="too much"):
         evaluate("true", {"l": [0] * 1001})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'r"\\" == f || l.all(a, l.all(b, l.all(c, true))) || f == ""',
+        '// "\n l.all(a, l.all(b, l.all(c, true))) // "',
+        "l.all // why\n (a, l.all(b, l.all(c, true)))",
+        '"""a"b""" == f || l.all(a, l.all(b, l.all(c, true))) || """ " """ == f',
+        "l.existsOne(a, l.existsOne(b, l.existsOne(c, true)))",
+    ],
+)
+def test_no_spelling_hides_how_deep_an_expression_is(expression: str) -> None:
+    assert "nested" in (problem_in(expression) or "")
