@@ -32,10 +32,13 @@ def source_of(
         str | None, Header(alias="X-Client", description="Device, client or gauge that the entry comes from.")
     ] = None,
 ) -> str:
-    """Where an entry comes from (21 CFR 11.10(h)): what the client says, and its address."""
+    """Where an entry comes from (21 CFR 11.10(h)): what the client says, and its address.
+
+    The address is always there, so that no client can name itself like the engine's own source.
+    """
     name = client_name or request.headers.get("user-agent", "")
     address = request.client.host if request.client else ""
-    return f"{name[:LONGEST_SOURCE]} @ {address}" if address else name[:LONGEST_SOURCE]
+    return f"{name[:LONGEST_SOURCE]} @ {address or 'local'}"
 
 
 Source = Annotated[str, Depends(source_of)]

@@ -3,7 +3,10 @@
 from uuid import uuid4
 
 import httpx
+from starlette.requests import Request
 
+from activities.children import ENGINE_SOURCE
+from api.deps import source_of
 from tests.api.caller import PASSWORD, AuditReader, Caller, hired
 
 
@@ -105,3 +108,8 @@ def test_a_refused_attempt_is_audited(operator: Caller, admin: Caller, audit: Au
     assert refused["permission"] == "user.manage"
     entry = audit("access.refused", operator.id)
     assert entry["new"] == {"attempted": "POST /api/users/"}
+
+
+def test_no_client_can_name_itself_like_the_engine() -> None:
+    through_a_socket = Request({"type": "http", "headers": [], "client": None})
+    assert source_of(through_a_socket, ENGINE_SOURCE) == f"{ENGINE_SOURCE} @ local"
