@@ -29,6 +29,8 @@ router = APIRouter(tags=["catalogues"])
 
 READ: Final = [Depends(needs("process.read"))]
 EDIT: Final = [Depends(needs("catalog.edit"))]
+RULE: Final = [Depends(needs("process.approve"))]
+"""Who approves and what is in tolerance holds at once in processes in force: whoever may approve those changes it."""
 NULLABLE: Final = frozenset({"due_in", "nominal", "upper_tol", "lower_tol"})
 """What a PATCH may set to null."""
 
@@ -102,7 +104,7 @@ async def get_approval_template(entry_id: UUID, caller: Caller, session: Db) -> 
 @router.patch(
     "/api/approval-templates/{entry_id}/",
     response_model=shapes.ApprovalTemplate,
-    dependencies=EDIT,
+    dependencies=RULE,
     responses=responses("forbidden", "catalogue_unknown", "nothing_to_change", "stages_invalid"),
 )
 async def change_approval_template(
@@ -149,7 +151,7 @@ async def get_measurement_definition(entry_id: UUID, caller: Caller, session: Db
 @router.patch(
     "/api/measurement-definitions/{entry_id}/",
     response_model=shapes.MeasurementDefinition,
-    dependencies=EDIT,
+    dependencies=RULE,
     responses=_CHANGING,
 )
 async def change_measurement_definition(

@@ -75,3 +75,12 @@ def test_stages_that_nobody_could_pass_are_refused(stages: Any, quality: Caller)
 def test_limits_that_make_no_sense_are_refused(change: Any, quality: Caller) -> None:
     body = {**BODIES["measurement-definitions"], **change}
     assert quality.post("/api/measurement-definitions/", body, 422)["code"] == "request_invalid"
+
+
+@pytest.mark.parametrize("name", ["approval-templates", "measurement-definitions"])
+def test_who_may_not_approve_a_process_changes_no_rule_of_one_in_force(
+    name: str, engineer: Caller, quality: Caller
+) -> None:
+    made = engineer.post(f"/api/{name}/", {"key": f"k-{uuid4().hex[:8]}", **BODIES[name]}, 201)
+    assert engineer.patch(f"/api/{name}/{made['id']}/", {"name": "Mine"}, 403)["permission"] == "process.approve"
+    assert quality.patch(f"/api/{name}/{made['id']}/", {"name": "Ours"})["name"] == "Ours"
