@@ -1,15 +1,9 @@
-# Gatework's image: `api`, `worker`, `prepare` and the other subcommands. The web app is built in.
-FROM node:24-bookworm-slim AS web
-WORKDIR /build/web
-COPY web/ ./
-RUN npm ci --no-audit --no-fund && npm run build
-
+# Gatework's image: `api`, `worker`, `prepare` and the other subcommands.
 FROM python:3.13-slim-bookworm AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.9 && uv venv /opt/gatework
 WORKDIR /build
 COPY . .
-COPY --from=web /build/web/dist web/dist
 # What the project itself needs, at the pinned versions and hashes; test tools stay out.
 RUN uv pip install --python /opt/gatework/bin/python --constraint requirements.lock .
 
