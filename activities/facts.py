@@ -5,9 +5,8 @@ for one command as for a thousand executions. Only what deviates is returned: un
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,15 +15,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
-from activities.children import ENGINE_SOURCE
-from activities.contract import (
-    BATCH_EXECUTIONS,
-    INSTANCE_KINDS,
-    READ_FACTS,
-    BatchFacts,
-    CommandRow,
-    FactsRequest,
-)
+from activities.batching import Batch, Stored, cut, execution_ids, fitting, ref_of
+from activities.contract import READ_FACTS, BatchFacts, FactsRequest
 from activities.definitions import Definition, Definitions
 from activities.guard import retried_where_it_helps
 from models.db import tenant_session
@@ -33,14 +25,8 @@ from models.flow.graph import Graph
 from models.flow.routing import possible_targets
 from models.flow.state import Ref, execution_id
 from models.flow.status import OPEN, ExecutionStatus
-from models.permissions import permissions_of
 from models.requirements.registry import unmet_of, workers_of
 from models.tables import StepExecution
-
-GATED = frozenset({"complete", "signoff"})
-"""Commands that look at evidence."""
-NOWHERE = Ref(-1, "")
-"""Stands for an execution that this instance does not have."""
 
 _COMMANDS = text(
     """
@@ -70,45 +56,6 @@ _VISITS = text(
     GROUP BY subject_no, step_key
     """
 )
-
-
-class Stored(NamedTuple):
-    """A command's row, as far as it matters here."""
-
-    id: UUID
-    kind: str
-    actor_id: UUID
-    body: dict[str, Any]
-    source: str
-    actor_name: str
-    roles: tuple[str, ...]
-    """Of the actor, now; none where the account was shut."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """The commands that go together, and the executions they concern; `seq` is where the journal stood."""
-
-    seq: int = 0
-    rows: list[CommandRow] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    deferred: list[str] = field(default_factory=list)
-    executions: dict[Ref, StepExecution] = field(default_factory=dict)
-    gated: dict[Ref, StepExecution] = field(default_factory=dict)
-    signed: dict[Ref, StepExecution] = field(default_factory=dict)
-
-    def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
-        """Take a command, and what its actor may do now.
-
-        One that the engine itself gave (a cascade, a cancel in Temporal's Web UI) may control the instance.
-        """
-        self.rows.append(_row(row, refs))
-        actor = str(row.actor_id)
-        by_engine = row.source == ENGINE_SOURCE and row.kind in INSTANCE_KINDS
-        held = permissions_of(row.roles) | ({"instance.control"} if by_engine else frozenset())
-        self.names[actor] = row.actor_name
-        self.permissions[actor] = tuple(sorted(held))
 
 
 class FactsReader:
@@ -147,44 +94,13 @@ class _Reading:
         return self.definition.graph
 
     async def cut(self, command_ids: Sequence[str]) -> Batch:
-        """Take commands in order: one per subject, instance commands alone, at most `BATCH_EXECUTIONS` executions."""
+        """The commands that go together, out of those that are not settled yet."""
         seq, commands = await self._commands(command_ids)
-        batch = Batch(seq=seq)
-        stored, beyond = _fitting(commands)
-        by_id = await self._executions(execution for row in stored for execution in _execution_ids(row))
-        taken: set[int] = set()
-        for number, row in enumerate(stored):
-            if row.kind in INSTANCE_KINDS:
-                if not batch.rows and not batch.deferred:
-                    batch.add(row, ())
-                    number += 1  # noqa: PLW2901 - what follows it waits
-                batch.deferred += [str(later.id) for later in stored[number:]]
-                break
-            found = [by_id.get(one) for one in _execution_ids(row)]
-            subjects = {execution.subject_no for execution in found if execution is not None}
-            may_come_yet = None in found and any(earlier.kind in GATED for earlier in stored[:number])
-            if taken & subjects or may_come_yet:
-                batch.deferred.append(str(row.id))
-            else:
-                self._take(batch, row, found)
-            taken |= subjects
+        stored, beyond = fitting(commands)
+        batch = cut(stored, await self._executions(one for row in stored for one in execution_ids(row)))
+        batch.seq = seq
         batch.deferred += [str(later.id) for later in beyond]
         return batch
-
-    def _take(self, batch: Batch, row: Stored, found: Sequence[StepExecution | None]) -> None:
-        refs: list[Ref] = []
-        for execution in found:
-            if execution is None:
-                refs.append(NOWHERE)
-                continue
-            ref = ref_of(execution)
-            refs.append(ref)
-            batch.executions[ref] = execution
-            if row.kind in GATED:
-                batch.gated[ref] = execution
-            if row.kind == "signoff":
-                batch.signed[ref] = execution
-        batch.add(row, tuple(refs))
 
     async def add_rechecks(self, batch: Batch, rechecks: Sequence[Ref]) -> None:
         """Executions that the engine looks at by itself."""
@@ -327,27 +243,3 @@ class _Reading:
                     limit_at=now + step.max_duration if step.max_duration else None,
                 )
         return found
-
-
-def ref_of(execution: StepExecution) -> Ref:
-    """The token of an execution's row."""
-    return Ref(execution.subject_no, execution.step_key, execution.visit_number, execution.branch)
-
-
-def _fitting(stored: Sequence[Stored]) -> tuple[Sequence[Stored], Sequence[Stored]]:
-    """As many commands from the front as one batch may carry executions, at least one; and the rest."""
-    count = 0
-    for number, row in enumerate(stored):
-        count += len(_execution_ids(row))
-        if number and count > BATCH_EXECUTIONS:
-            return stored[:number], stored[number:]
-    return stored, ()
-
-
-def _execution_ids(row: Stored) -> list[UUID]:
-    return [UUID(one) for one in row.body.get("execution_ids", ())]
-
-
-def _row(row: Stored, refs: tuple[Ref, ...]) -> CommandRow:
-    args: dict[str, Any] = row.body.get("args", {})
-    return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)

@@ -1,0 +1,122 @@
+"""Which commands may be decided together: one per subject, instance commands alone, no more than one batch may carry.
+
+Pure: what it cuts has been read before (`activities/facts.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from activities.children import ENGINE_SOURCE
+from activities.contract import BATCH_EXECUTIONS, INSTANCE_KINDS, CommandRow
+from models.flow.state import Ref
+from models.permissions import permissions_of
+from models.tables import StepExecution
+
+GATED = frozenset({"complete", "signoff"})
+"""Commands that look at evidence."""
+NOWHERE = Ref(-1, "")
+"""Stands for an execution that this instance does not have."""
+
+
+class Stored(NamedTuple):
+    """A command's row, as far as it matters here."""
+
+    id: UUID
+    kind: str
+    actor_id: UUID
+    body: dict[str, Any]
+    source: str
+    actor_name: str
+    roles: tuple[str, ...]
+    """Of the actor, now; none where the account was shut."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """The commands that go together, and the executions they concern; `seq` is where the journal stood."""
+
+    seq: int = 0
+    rows: list[CommandRow] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    deferred: list[str] = field(default_factory=list)
+    executions: dict[Ref, StepExecution] = field(default_factory=dict)
+    gated: dict[Ref, StepExecution] = field(default_factory=dict)
+    signed: dict[Ref, StepExecution] = field(default_factory=dict)
+
+    def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
+        """Take a command, and what its actor may do now.
+
+        One that the engine itself gave (a cascade, a cancel in Temporal's Web UI) may control the instance.
+        """
+        self.rows.append(_row(row, refs))
+        actor = str(row.actor_id)
+        by_engine = row.source == ENGINE_SOURCE and row.kind in INSTANCE_KINDS
+        held = permissions_of(row.roles) | ({"instance.control"} if by_engine else frozenset())
+        self.names[actor] = row.actor_name
+        self.permissions[actor] = tuple(sorted(held))
+
+    def take(self, row: Stored, found: Sequence[StepExecution | None]) -> None:
+        """Take a command with its executions; None where the instance has no such execution."""
+        refs: list[Ref] = []
+        for execution in found:
+            if execution is None:
+                refs.append(NOWHERE)
+                continue
+            ref = ref_of(execution)
+            refs.append(ref)
+            self.executions[ref] = execution
+            if row.kind in GATED:
+                self.gated[ref] = execution
+            if row.kind == "signoff":
+                self.signed[ref] = execution
+        self.add(row, tuple(refs))
+
+
+def cut(stored: Sequence[Stored], by_id: Mapping[UUID, StepExecution]) -> Batch:
+    """Take commands in order; what must wait is deferred, and so is what follows it for the same subjects."""
+    batch = Batch()
+    taken: set[int] = set()
+    for number, row in enumerate(stored):
+        if row.kind in INSTANCE_KINDS:
+            if not batch.rows and not batch.deferred:
+                batch.add(row, ())
+                number += 1  # noqa: PLW2901 - what follows it waits
+            batch.deferred += [str(later.id) for later in stored[number:]]
+            break
+        found = [by_id.get(one) for one in execution_ids(row)]
+        subjects = {execution.subject_no for execution in found if execution is not None}
+        may_come_yet = None in found and any(earlier.kind in GATED for earlier in stored[:number])
+        if taken & subjects or may_come_yet:
+            batch.deferred.append(str(row.id))
+        else:
+            batch.take(row, found)
+        taken |= subjects
+    return batch
+
+
+def ref_of(execution: StepExecution) -> Ref:
+    """The token of an execution's row."""
+    return Ref(execution.subject_no, execution.step_key, execution.visit_number, execution.branch)
+
+
+def fitting(stored: Sequence[Stored]) -> tuple[Sequence[Stored], Sequence[Stored]]:
+    """As many commands from the front as one batch may carry executions, at least one; and the rest."""
+    count = 0
+    for number, row in enumerate(stored):
+        count += len(execution_ids(row))
+        if number and count > BATCH_EXECUTIONS:
+            return stored[:number], stored[number:]
+    return stored, ()
+
+
+def execution_ids(row: Stored) -> list[UUID]:
+    """The executions that a command names."""
+    return [UUID(one) for one in row.body.get("execution_ids", ())]
+
+
+def _row(row: Stored, refs: tuple[Ref, ...]) -> CommandRow:
+    args: dict[str, Any] = row.body.get("args", {})
+    return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)
