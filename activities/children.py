@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.contract import COMMAND_KINDS
 from activities.projection import Place
+from models.db import tenant_session
 from models.flow import events as ev
 from models.flow.graph import Graph, Requirement
 from models.flow.ids import requirement_id
@@ -53,7 +54,7 @@ async def create_child(
     if process is None or process.status not in {"approved", "deprecated"}:
         raise ChildProcessUnusableError(f"{requirement.name}: its process is not approved")
     identifier = await next_identifier(engine, place.tenant, process.category, event.at.year)
-    subjects = await _subjects(session, place, requirement, process, asking, identifier, event.at.year)
+    subjects = await _subjects(session, engine, place, requirement, process, asking, identifier, event.at.year)
     await create_instance(
         session,
         tenant_id=place.tenant,
@@ -80,6 +81,7 @@ def _mapped(requirement: Requirement, context: Mapping[str, Any]) -> dict[str, A
 
 async def _subjects(
     session: AsyncSession,
+    engine: AsyncEngine,
     place: Place,
     requirement: Requirement,
     process: Process,
@@ -96,7 +98,9 @@ async def _subjects(
     new = rule.get("new", {}) if isinstance(rule, dict) else {}
     if new.get("type") != kind.key:
         raise ChildProcessUnusableError(f"{requirement.name}: its process takes subjects of type {kind.key}")
-    numbers = await take_numbers(session, place.tenant, kind.key.upper(), year, int(new.get("count", 1)))
+    # In a transaction of its own, as identifiers are: a counter held here would block the next child's identifier.
+    async with tenant_session(engine, place.tenant) as own:
+        numbers = await take_numbers(own, place.tenant, kind.key.upper(), year, int(new.get("count", 1)))
     made = [
         Subject(
             tenant_id=place.tenant,

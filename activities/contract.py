@@ -174,6 +174,7 @@ class BatchFacts:
     names: Mapping[str, str] = field(default_factory=dict)
     unmet: tuple[tuple[Ref, tuple[Unmet, ...]], ...] = ()
     workers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
+    approvers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
     visits: tuple[tuple[int, str, int, int], ...] = ()
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     closed: tuple[tuple[Ref, str], ...] = ()
@@ -186,6 +187,7 @@ class BatchFacts:
             names=self.names,
             unmet=dict(self.unmet),
             workers={ref: frozenset(users) for ref, users in self.workers},
+            approvers={ref: frozenset(users) for ref, users in self.approvers},
             visits={
                 (subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits
             },

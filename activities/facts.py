@@ -21,12 +21,16 @@ from activities.definitions import Definition, Definitions
 from activities.guard import retried_where_it_helps
 from models.db import tenant_session
 from models.flow.facts import Deadlines, Unmet
-from models.flow.graph import Graph
+from models.flow.graph import Graph, RequirementType
 from models.flow.routing import possible_targets
 from models.flow.state import Ref, execution_id
 from models.flow.status import OPEN, ExecutionStatus
 from models.requirements.registry import unmet_of, workers_of
+from models.store.workers import approvers_of
 from models.tables import StepExecution
+
+ATTESTED = frozenset({RequirementType.APPROVAL, RequirementType.SIGNATURE})
+"""Requirements that another person than the one who does the work may have to answer."""
 
 _COMMANDS = text(
     """
@@ -164,6 +168,7 @@ class _Reading:
             names=await self._names(batch),
             unmet=await self._unmet(batch),
             workers=await self._workers(batch),
+            approvers=await self._approvers(batch),
             visits=await self._visits(leaving, targets),
             deadlines=self._deadlines([*targets, *request.entering], request.now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
@@ -219,6 +224,18 @@ class _Reading:
         ids = [e.id for e in batch.signed.values()]
         found = await workers_of(self.session, self.tenant, ids)
         return tuple((ref_of(e), tuple(sorted(found.get(e.id, ())))) for e in batch.signed.values())
+
+    async def _approvers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
+        """Of executions whose step asks for an approval or a signature; the others cost no query."""
+        asked = {
+            e.id: ref
+            for ref, e in batch.gated.items()
+            if any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
+        }
+        if not asked:
+            return ()
+        found = await approvers_of(self.session, self.tenant, list(asked))
+        return tuple((asked[one], tuple(sorted(users))) for one, users in found.items())
 
     async def _visits(self, subjects: Sequence[int], steps: Sequence[str]) -> tuple[tuple[int, str, int, int], ...]:
         if not subjects or not steps:

@@ -29,6 +29,7 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "no_route": 409,
     "not_awaiting_signoff": 409,
     "not_begun": 409,
+    "own_approval": 403,
     "not_claimed": 409,
     "not_on_hold": 409,
     "not_started": 409,

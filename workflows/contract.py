@@ -13,7 +13,6 @@ CORE_QUEUE = "gatework-core"
 SIGNAL_COMMANDS = "commands"
 SIGNAL_EVIDENCE_CHANGED = "evidence_changed"
 SIGNAL_CHILD_ENDED = "child_ended"
-SIGNAL_WAKE = "wake"
 
 SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "GateworkTenant": "Keyword",

@@ -86,7 +86,7 @@ async def start_execution(
         **_LATER,
         **responses(
             *_COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
-            "decision_unknown", "no_route", "visit_limit_reached", "reason_required",
+            "decision_unknown", "no_route", "visit_limit_reached", "reason_required", "own_approval",
         ),
     },
 )  # fmt: skip

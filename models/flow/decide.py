@@ -172,6 +172,8 @@ def _check_gates(command: cmd.Complete, facts: Facts) -> None:
         if len(command.force.strip()) < MINIMUM_REASON:
             raise FlowError("reason_required", minimum=MINIMUM_REASON)
         return
+    if command.actor in facts.approvers.get(command.ref, ()):
+        raise FlowError("own_approval")
     unmet = facts.unmet.get(command.ref, ())
     if unmet:
         raise FlowError("requirements_unmet", unmet=[u.shown() for u in unmet])

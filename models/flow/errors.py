@@ -26,6 +26,7 @@ REFUSALS: Mapping[str, str] = {
     "not_on_hold": "The instance is not on hold.",
     "not_started": "This step must be started before it is completed.",
     "on_hold": "The instance is on hold. Resume it first.",
+    "own_approval": "You approved or attested this work as independent, so another person has to complete it.",
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",
     "self_signoff": "You did part of this work, so another person with the QA permission has to sign it off.",

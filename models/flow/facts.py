@@ -51,6 +51,8 @@ class Facts:
     unmet: Mapping[Ref, tuple[Unmet, ...]] = field(default_factory=dict)
     workers: Mapping[Ref, frozenset[str]] = field(default_factory=dict)
     """Who claimed, worked, completed or gave evidence at an execution (four-eyes rules)."""
+    approvers: Mapping[Ref, frozenset[str]] = field(default_factory=dict)
+    """Who approved an execution, or signed it as independent: they may not do its work as well (DESIGN §3.1)."""
     visits: Mapping[tuple[int, str], Visits] = field(default_factory=dict)
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     """Step key → deadlines of an execution entered now, by the site's calendar."""

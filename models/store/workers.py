@@ -42,6 +42,31 @@ _JOURNAL = text(
 )
 """Also those who have released it since, so that giving it back does not make anybody independent."""
 
+_APPROVERS = text(
+    """
+    SELECT q.execution_id AS id, a.user_id FROM approval_request q
+    JOIN approval_response a ON (a.tenant_id, a.request_id, a.round) = (q.tenant_id, q.id, q.round)
+    WHERE q.tenant_id = :tenant AND q.execution_id = ANY(:executions) AND q.state IN ('pending', 'approved')
+      AND a.decision = 'approved' AND a.self_approval_reason = '' AND NOT q.allow_self_approval
+    UNION
+    SELECT s.execution_id, s.signer_id FROM signature s
+    JOIN step_requirement r ON (r.tenant_id, r.id) = (s.tenant_id, s.requirement_id)
+    WHERE s.tenant_id = :tenant AND s.execution_id = ANY(:executions) AND r.config ->> 'independent' = 'true'
+      AND NOT EXISTS (SELECT FROM signature_void v WHERE (v.tenant_id, v.signature_id) = (s.tenant_id, s.id))
+    """
+)
+"""Answers that count now. Where the template lets people approve their own work, doing it afterwards is no harm."""
+
+
+async def approvers_of(
+    session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID]
+) -> dict[UUID, frozenset[str]]:
+    """Who approved, or signed as independent; user ids as text, by execution."""
+    found: dict[UUID, set[str]] = {}
+    for row in await fetch(session, _APPROVERS, tenant=tenant_id, executions=list(execution_ids)):
+        found.setdefault(row["id"], set()).add(str(row["user_id"]))
+    return {execution: frozenset(people) for execution, people in found.items()}
+
 
 async def workers_of(
     session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID]

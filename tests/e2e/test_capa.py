@@ -35,6 +35,10 @@ def test_a_capa_runs_end_to_end(admin: Person, engineer: Person, quality_manager
         key = execution["step"]["key"]
         walked.append(key)
         visits.append((key, execution["visit_number"]))
+        inbox = engineer.items("/api/my-tasks/", category="quality")
+        assert execution["id"] in {one["execution"]["id"] for one in inbox if one["kind"] == "execution"}
+        listed = next(one for one in engineer.items("/api/workflows/", status="in_progress") if one["id"] == workflow)
+        assert listed["identifier"] == started["identifier"]
         refused = engineer.post(f"/api/executions/{execution['id']}/complete/", {"decision_result": "yes"}, expect=409)
         assert refused["code"] == "requirements_unmet"
         assert refused["outcome"] == "blocked"

@@ -84,6 +84,7 @@ class Scene:
     state: State = field(default_factory=lambda: State(instance_id=INSTANCE))
     now: datetime = NOW
     unmet: set[Ref] = field(default_factory=set)
+    approvers: dict[Ref, frozenset[str]] = field(default_factory=dict)
     events: list[ev.Event] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     _commands: int = 0
@@ -116,6 +117,7 @@ class Scene:
             names=NAMES,
             unmet={ref: _why(ref) for ref in self.unmet if ref in self.state.tokens},
             workers=self._workers(),
+            approvers=self.approvers,
             visits=self._visits(),
             deadlines={key: self._deadline(key) for key in self.graph.steps},
             closed=self._closed(),

@@ -82,6 +82,12 @@ def _on(scene: Scene, kind: str, **more: object) -> Case:
     return scene, command(kind, "ann", scene.only, **more)
 
 
+def _approved_by_ann() -> Case:
+    scene = Scene(graph(*LINE))
+    scene.approvers[scene.only] = frozenset({"ann"})
+    return scene, command("complete", "ann", scene.only)
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -100,6 +106,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "not_started": lambda: _on(Scene(graph(step("a", requires_explicit_start=True), end())), "complete"),
     "on_hold": lambda: _held(lambda scene: command("start", "ann", scene.only)),
     "reason_required": lambda: _at_line("complete", "sue", force="short"),
+    "own_approval": _approved_by_ann,
     "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
     "self_signoff": lambda: _signed_by("chief"),
     "visit_limit_reached": _full,
