@@ -1,15 +1,24 @@
-"""CEL expressions with limits: length, nesting of comprehensions, size of the data. No `eval`, no clock, no I/O.
+"""CEL expressions with limits: on their text, on the data, on both together. No `eval`, no clock, no I/O.
 
-The library evaluates while it holds the interpreter, so what could run long is refused before it runs.
+The library evaluates while it holds the interpreter and cannot be stopped, so what could run long is refused before it
+runs. By its text, in an expression with a comprehension (`all`, `exists`, `exists_one`, `filter`):
+
+- at most four of them, and at most one inside another;
+- no `map`: what it makes can grow without end, and a condition says the same with `exists` or `filter`;
+- no `+`, which would double texts and lists; compare by `-` (`a > b - c`) or outside;
+- no `matches`, which compiles its pattern at every turn; `startsWith`, `endsWith` and `contains` are there.
+
+So nothing in it is larger than the data, and the work is at most words × entries × turns: beyond `MOST_WORK` it is
+refused when the data is known.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 import cel
 
@@ -17,10 +26,16 @@ LONGEST: Final = 2_000
 """Characters of an expression."""
 DEEPEST: Final = 2
 """Comprehensions inside comprehensions; each level multiplies the time."""
+MOST_MACROS: Final = 4
+"""Comprehensions of one expression."""
 LONGEST_LIST: Final = 1_000
 """Entries of one list or object that an expression may see."""
 MOST_ENTRIES: Final = 50_000
 """Entries of all of them together."""
+MOST_WORK: Final = 300_000_000
+"""Words of an expression × entries of the data × turns of its comprehensions; some seconds at the very worst."""
+CHARACTERS: Final = 64
+"""Of a text take as long as one entry."""
 
 _TEXT = re.compile(
     r"//[^\n]*"
@@ -30,18 +45,52 @@ _TEXT = re.compile(
 )
 """Comments and texts of all kinds: raw ones know no escapes. What is hidden in one must not hide what follows it."""
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*$")
+_GROWING = re.compile(r"\+|\b(?:map|matches)\s*\(")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 class ExpressionError(Exception):
     """The expression cannot be evaluated; the message says why, for a person."""
 
 
+class _Text(NamedTuple):
+    """What an expression's text says about how long it may run.
+
+    Attributes:
+        macros: comprehensions.
+        depth: how deep they are nested.
+        growing: what must not stand beside a comprehension, where it does.
+        words: names; each looks at all data once per turn at most.
+        longest: entries that a list written in it may have.
+    """
+
+    macros: int
+    depth: int
+    growing: str | None
+    words: int
+    longest: int
+
+
+@dataclass(slots=True)
+class _Data:
+    """How large the data is: entries and texts together, and the longest list."""
+
+    entries: int = 0
+    texts: int = 0
+    longest: int = 0
+
+
 def problem_in(expression: str) -> str | None:
     """What keeps an expression from being published; None where it can."""
     if len(expression) > LONGEST:
         return f"An expression may have at most {LONGEST} characters."
-    if _nesting(expression) > DEEPEST:
+    seen = _read(expression)
+    if seen.depth > DEEPEST:
         return f"Comprehensions may be nested {DEEPEST} deep at most."
+    if seen.macros > MOST_MACROS:
+        return f"An expression may have at most {MOST_MACROS} comprehensions."
+    if seen.macros and seen.growing is not None:
+        return f"An expression with a comprehension may not use '{seen.growing}': it could run without end."
     try:
         _compiled(expression)
     except ExpressionError as error:
@@ -58,14 +107,22 @@ def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
     problem = problem_in(expression)
     if problem is not None:
         raise ExpressionError(problem)
-    left = [MOST_ENTRIES]
-    known = {name: _value(value, left) for name, value in values.items()}
+    data = _Data()
+    known = {name: _value(value, data) for name, value in values.items()}
+    _check_work(_read(expression), data)
     try:
         return _compiled(expression).execute(known)
     except KeyError as error:
         raise ExpressionError(f"there is no {error}") from error
     except Exception as error:
         raise ExpressionError(str(error)[:300]) from error
+
+
+def _check_work(seen: _Text, data: _Data) -> None:
+    turns = max(data.longest, seen.longest) ** seen.depth
+    size = data.entries + (data.texts + LONGEST) // CHARACTERS
+    if seen.macros and seen.words * turns * size > MOST_WORK:
+        raise ExpressionError("there is too much data to look at with comprehensions")
 
 
 @lru_cache(maxsize=512)
@@ -76,40 +133,54 @@ def _compiled(expression: str) -> cel.Program:
         raise ExpressionError(str(error)[:300]) from error
 
 
-def _nesting(expression: str) -> int:
-    """How deep comprehensions are nested, by their parentheses; texts are left out."""
-    deepest, open_macros, parentheses = 0, 0, list[bool]()
+@lru_cache(maxsize=512)
+def _read(expression: str) -> _Text:
+    """Comprehensions are found by their parentheses; texts and comments are left out."""
+    macros, deepest, open_macros, parentheses = 0, 0, 0, list[bool]()
     bare = _TEXT.sub(" ", expression)
     for place, sign in enumerate(bare):
         if sign == "(":
             is_macro = _MACRO.search(bare, 0, place) is not None
             parentheses.append(is_macro)
+            macros += is_macro
             open_macros += is_macro
             deepest = max(deepest, open_macros)
         elif sign == ")" and parentheses:
             open_macros -= parentheses.pop()
-    return deepest
+    growing = _GROWING.search(bare)
+    return _Text(
+        macros=macros,
+        depth=deepest,
+        growing=growing and growing[0].rstrip("( \t\r\n"),
+        words=len(_WORD.findall(bare)),
+        longest=bare.count(",") + 1,
+    )
 
 
-def _value(value: Any, left: list[int]) -> Any:
+def _value(value: Any, data: _Data) -> Any:
     match value:
         case Mapping():
-            _count(len(value), left)
-            return {str(name): _value(one, left) for name, one in value.items()}
+            _count(len(value), data)
+            return {_as_text(name, data): _value(one, data) for name, one in value.items()}
         case list() | tuple() | set() | frozenset():
-            _count(len(value), left)
-            return [_value(one, left) for one in value]
-        case UUID():
-            return str(value)
+            _count(len(value), data)
+            return [_value(one, data) for one in value]
         case Decimal():
             return float(value)
         case bool() | int() | float() | None | datetime():
             return value
         case _:
-            return str(value)
+            return _as_text(value, data)
 
 
-def _count(entries: int, left: list[int]) -> None:
-    left[0] -= entries
-    if entries > LONGEST_LIST or left[0] < 0:
+def _as_text(value: Any, data: _Data) -> str:
+    shown = str(value)
+    data.texts += len(shown)
+    return shown
+
+
+def _count(entries: int, data: _Data) -> None:
+    data.entries += entries
+    data.longest = max(data.longest, entries)
+    if entries > LONGEST_LIST or data.entries > MOST_ENTRIES:
         raise ExpressionError("there is too much data to look at")

@@ -101,6 +101,38 @@ def test_what_could_run_long_is_refused_before_it_runs() -> None:
 @pytest.mark.parametrize(
     "expression",
     [
+        '["a"]' + ".map(s, s+s)" * 100 + " == []",
+        '["a"].map(s, s + s) == []',
+        '["a"].map(s, [s, s]).map(s, [s, s]) == []',
+        f"({'+'.join(['l'] * 400)}).all(a, ({'+'.join(['l'] * 400)}).all(b, true))",
+        "(l // why\n + l).exists(a, a == 1)",
+        "l . map\n(a, a) == l",
+        "l" + ".filter(a, true)" * 5 + " == l",
+        "l.all(a, f.matches('(a{1,100}){1,100}'))",
+    ],
+)
+def test_what_grows_within_an_expression_is_refused(expression: str) -> None:
+    assert [one.pointer for one in problems_of("custom", {"expression": expression})] == ["/expression"]
+    with pytest.raises(ExpressionError, match=r"comprehension"):
+        evaluate(expression, {"l": [1, 2], "f": "a"})
+
+
+def test_comprehensions_over_much_data_are_refused_before_they_run() -> None:
+    parts = [{"ok": True, "values": [1, 2, 3]} for _ in range(100)]
+    each = "parts.all(p, p.ok && p.values.all(v, v > 0)) && size(parts.filter(p, p.ok)) == 100"
+    assert evaluate(each, {"parts": parts}) is True
+    assert evaluate("parts.all(p, p.ok)", {"parts": parts * 10}) is True
+    everything = {"l": list(range(1000)), "e": [list(range(900)) for _ in range(50)]}
+    for costly in ("l.all(a, l.all(b, true))", f"l.all(a, {' && '.join(['e == e'] * 100)})"):
+        with pytest.raises(ExpressionError, match="too much"):
+            evaluate(costly, everything)
+    with pytest.raises(ExpressionError, match="too much"):
+        evaluate("l.all(a, t == u)", {"l": list(range(1000)), "t": "a" * 10_000_000, "u": "a" * 10_000_000})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
         'r"\\" == f || l.all(a, l.all(b, l.all(c, true))) || f == ""',
         '// "\n l.all(a, l.all(b, l.all(c, true))) // "',
         "l.all // why\n (a, l.all(b, l.all(c, true)))",
