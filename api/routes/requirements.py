@@ -65,7 +65,8 @@ async def complete_requirement(
         await give_evidence(session, person, execution_id, requirement_id, evidence, now, proven=proven)
         return await _one(session, caller.tenant_id, execution_id, requirement_id)
 
-    mark = commanding.fingerprint(f"requirements/{execution_id}/{requirement_id}", evidence)
+    asked = {"evidence": evidence, "on_behalf_of": body.on_behalf_of}
+    mark = commanding.fingerprint(f"requirements/{execution_id}/{requirement_id}", asked)
     return await once(held, caller, person, how, mark, work)
 
 
@@ -96,16 +97,16 @@ async def withdraw_requirement(
 async def _proven(
     held: Services, caller: Principal, execution_id: UUID, requirement_id: UUID, evidence: dict[str, Any]
 ) -> bool:
-    """Whether the caller proves who they are; the password leaves the evidence here.
+    """Whether the caller proves who they are; a password leaves the evidence here, also where none is asked for.
 
     Before the request's own transaction and in one of its own: a failure counts although nothing is signed, and the
     slow hash is computed without holding any lock.
     """
     async with transaction(held, caller) as session:
         kind = await kind_at(session, caller.tenant_id, execution_id, requirement_id)
+    password = evidence.pop("password", None)
     if not kind.needs_password:
         return False
-    password = evidence.pop("password", None)
     if not isinstance(password, str) or not password:
         raise ReauthenticationFailedError
     try:

@@ -108,6 +108,37 @@ def test_a_signature_asks_for_the_password_and_never_keeps_it(
     assert PASSWORD not in str(audit("evidence.given", quality.id))
 
 
+@pytest.mark.parametrize(
+    ("kind", "config"), [("custom", {"expression": "evidence.lot == 7"}), ("checklist", {"items": ["Dimensions"]})]
+)
+def test_no_other_type_keeps_a_password(
+    engine: EngineDouble, engineer: Caller, admin: Caller, operator: Caller, audit: AuditReader, kind: str, config: Json
+) -> None:
+    body = process_body()
+    body["graph"]["steps"][0]["requirements"] = [requirement("check", kind, **config)]
+    draft = admin.post("/api/processes/", body, 201)
+    execution = str(
+        engineer.executions(engineer.workflow(admin.post(f"/api/processes/{draft['id']}/approve/")))[0]["id"]
+    )
+    evidence = {"lot": 7} if kind == "custom" else {"checked_items": [0]}
+    given = give(operator, execution, "check", {**evidence, "password": "my-own-secret"})
+    assert given["satisfied"]
+    assert "my-own-secret" not in str(given)
+    assert "my-own-secret" not in str(audit("evidence.given", operator.id))
+
+
+def test_a_key_is_bound_to_whom_the_evidence_is_of(engine: EngineDouble, foreigner: Caller) -> None:
+    importer = hired(foreigner, "importer")
+    execution = str(importer.executions(importer.workflow(foreigner.process()))[0]["id"])
+    path = f"/api/executions/{execution}/requirements/{shown(importer, execution)['record']['id']}/complete/"
+    key = {"Idempotency-Key": uuid4().hex}
+    body = {"evidence": {"checked_items": [0]}, "on_behalf_of": "Olga"}
+    first = importer.post(path, body, 200, **key)
+    assert importer.post(path, body, 200, **key) == first
+    refused = importer.post(path, {**body, "on_behalf_of": "Paul"}, 422, **key)
+    assert refused["code"] == "idempotency_conflict"
+
+
 def test_repeated_wrong_passwords_lock_the_account(execution: str, admin: Caller) -> None:
     signer = hired(admin, "quality_manager")
     wrong = {"password": "wrong", "meaning": "approved"}
