@@ -100,8 +100,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description=(
-            "Address under which people reach the app, such as https://gatework.example.com; "
-            "used in links and for secure cookies. Unset: taken from api_host and api_port."
+            "Address under which people reach the app, such as https://gatework.example.com. "
+            "Unset: taken from api_host and api_port."
         ),
     )
     forwarded_allow_ips: str = Field(
@@ -115,17 +115,10 @@ class Settings(BaseSettings):
         description="Seconds that requests and activities get to finish when a process is to stop.",
     )
 
-    secret_key: SecretStr | None = Field(
-        default=None,
-        description=(
-            "Key that signs tokens and sessions, at least 32 characters. "
-            "Unset: one is made at first start and kept in data_dir/secret.key."
-        ),
-    )
     token_ttl: timedelta = Field(
         default=timedelta(hours=12),
         gt=timedelta(0),
-        description="How long an access token or browser session lasts, as an ISO 8601 duration (PT12H).",
+        description="How long an access token lasts, as an ISO 8601 duration (PT12H).",
     )
     admin_username: str = Field(
         default="admin",

@@ -22,7 +22,7 @@ from workers.embedded.temporal import EmbeddedTemporal
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
-GIVEN = {"GATEWORK_ADMIN_PASSWORD": ADMIN_PASSWORD, "GATEWORK_SECRET_KEY": "k" * 40}
+GIVEN = {"GATEWORK_ADMIN_PASSWORD": ADMIN_PASSWORD}
 GRAPH = {"steps": [{"key": "one", "name": "One"}, {"key": "end", "name": "End", "is_terminal": True}], "edges": []}
 
 
