@@ -45,7 +45,7 @@ contracts: install  ## Check which part may import which
 migrations: install  ## Check that migrations and tables agree
 	@$(BIN)/gatework migrate --check
 
-bench: install  ## Measure us beside hand-written workflows, some ten minutes (ARGS=--quick: two)
+bench: install  ## Measure us beside hand-written workflows, some five minutes (ARGS=--quick: two)
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: install  ## Pin the newest allowed packages anew

@@ -72,7 +72,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One stage; the flags are the seed's, durations are working time."""
+    """One stage; the flags are the seed's, durations are plain elapsed time (no calendar yet)."""
 
     key: str
     name: str

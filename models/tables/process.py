@@ -66,7 +66,7 @@ class Process(TenantRow, table=True):
 
 
 class Step(TenantRow, table=True):
-    """One stage of an approved version. Durations are working time."""
+    """One stage of an approved version. Durations are plain elapsed time (no calendar yet)."""
 
     __tablename__ = "step"
     __table_args__ = (
