@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 
 from api.auth import Principal
-from api.deps import AnyCaller, Db, Held, Source
+from api.deps import AnyCaller, Db, Held, Source, transaction
 from api.problems import responses
 from api.schemas import people as shapes
 from models.store.audit import AuditDraft, audit_tenant
@@ -53,11 +53,13 @@ async def get_me(caller: AnyCaller) -> Any:
     status_code=204,
     responses=responses("invalid_credentials", "account_locked", "password_too_weak"),
 )
-async def change_my_password(caller: AnyCaller, held: Held, session: Db, body: shapes.NewPassword) -> Response:
+async def change_my_password(caller: AnyCaller, held: Held, body: shapes.NewPassword) -> Response:
     """Change my password; ends my sessions, also this one."""
+    # The proof opens transactions of its own: a request that held one meanwhile would want two connections of the pool.
     current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
     await reauthenticate(held.app, caller.tenant_id, caller.user_id, current, source=caller.source)
-    await change_user(session, caller.actor, caller.user_id, UserChanges(password=new))
+    async with transaction(held, caller) as session:
+        await change_user(session, caller.actor, caller.user_id, UserChanges(password=new))
     return Response(status_code=204)
 
 

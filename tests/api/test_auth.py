@@ -1,12 +1,18 @@
 """Logging in and out, the caller, users."""
 
+from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from starlette.requests import Request
 
 from activities.children import ENGINE_SOURCE
 from api.deps import source_of
+from api.routes import auth
+from models.store.sessions import reauthenticate
 from tests.api.caller import PASSWORD, AuditReader, Caller, hired
 
 
@@ -57,6 +63,23 @@ def test_changing_the_password_ends_every_session(admin: Caller, client: httpx.C
     person.post(path, {"current_password": PASSWORD, "new_password": "another-long-one"}, 204)
     person.get("/api/me/", expect=401)
     Caller(client, person.username, "another-long-one")
+
+
+def test_changing_the_password_holds_no_connection_while_it_is_proven(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = hired(admin, "operator")
+    held: list[int] = []
+
+    async def spied(app: AsyncEngine, *args: Any, **more: Any) -> None:
+        pool = app.pool
+        assert isinstance(pool, QueuePool)
+        held.append(pool.checkedout())
+        await reauthenticate(app, *args, **more)
+
+    monkeypatch.setattr(auth, "reauthenticate", spied)
+    person.post("/api/me/password/", {"current_password": PASSWORD, "new_password": "another-long-one"}, 204)
+    assert held == [0]
 
 
 def test_a_password_set_by_an_administrator_must_be_changed_first(admin: Caller, client: httpx.Client) -> None:
