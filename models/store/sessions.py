@@ -202,13 +202,12 @@ async def revoke_token(session: AsyncSession, tenant_id: UUID, token_id: UUID) -
     )
 
 
-async def principal_for_token(session: AsyncSession, token: str, *, idle: timedelta | None = None) -> Principal:
+async def principal_for_token(session: AsyncSession, token: str) -> Principal:
     """Who a token stands for now: one query; nothing is cached, so a deactivated user is out at once.
 
     Args:
         session: Of the system role; the token tells the tenant.
         token: As the client sent it.
-        idle: Sessions not used for so long are over (21 CFR 11.200(a)(1)); None for no limit.
 
     Raises:
         StoreError: token_invalid.
@@ -216,7 +215,7 @@ async def principal_for_token(session: AsyncSession, token: str, *, idle: timede
     now = datetime.now(UTC)
     connection = await session.connection()
     row = (await connection.execute(_FIND_TOKEN, {"digest": token_digest(token), "now": now})).one_or_none()
-    if row is None or (idle is not None and now - row.last_seen_at > idle):
+    if row is None:
         raise TokenInvalidError
     if now - row.last_seen_at > SEEN_EVERY:
         seen = update(AuthToken).where(col(AuthToken.tenant_id) == row.tenant_id, col(AuthToken.id) == row.token_id)
