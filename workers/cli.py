@@ -56,6 +56,7 @@ def api() -> None:
     from workers import logs, run_api  # noqa: PLC0415
 
     settings = _settings()
+    _need_database(settings)
     logs.configure(settings)
     run_api.run(settings)
 
@@ -77,8 +78,13 @@ def worker(
         return
     from workers import logs, run_worker  # noqa: PLC0415
 
+    if settings.run_core:
+        _need_database(settings)
     logs.configure(settings)
-    run(run_worker.run(settings))
+    try:
+        run(run_worker.run(settings))
+    except RuntimeError as error:
+        _fail(f"Temporal does not answer; set TEMPORAL_ADDRESS to your server. ({error})")
 
 
 @app.command()
@@ -136,6 +142,12 @@ def _settings() -> Settings:
     except ValidationError as error:
         lines = [f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()]
         _fail("These settings are wrong:\n" + "\n".join(lines))
+
+
+def _need_database(settings: Settings) -> None:
+    """The application's and the system's login, or the owner's for both."""
+    if settings.database_url is None and None in {settings.app_database_url, settings.system_database_url}:
+        _fail("Set DATABASE_URL to your PostgreSQL. (`gatework dev` looks after its own by itself.)")
 
 
 def _owner_url(settings: Settings) -> str:

@@ -21,4 +21,5 @@ async def connect(variables: Mapping[str, str] | None = None) -> Client:
         RuntimeError: Temporal does not answer.
     """
     config = ClientConfig.load_client_connect_config(override_env_vars=None if variables is None else dict(variables))
+    config.setdefault("target_host", "localhost:7233")
     return await Client.connect(**config, data_converter=pydantic_data_converter)

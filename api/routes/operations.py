@@ -7,7 +7,7 @@ from typing import Any
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -31,6 +31,12 @@ class Readiness(BaseModel):
 
     status: str
     checks: dict[str, str]
+
+
+@router.get("/", include_in_schema=False)
+async def get_root() -> RedirectResponse:
+    """Until there is a web app, people who open the address find the documentation of the API."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/healthz", response_model=Health)

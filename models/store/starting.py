@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import Chain
 from models.store.audit import Actor, AuditDraft, write_audit
+from models.store.capas import capas_to_start
 from models.store.chain import lock_chain
 from models.store.commands import instance_of
 from models.store.errors import NotFoundError
@@ -108,8 +109,8 @@ async def start(
     """Write the instance with its subjects, its audit entry and the outbox row that starts its workflow.
 
     Raises:
-        StoreError: not_found (a subject, the parent execution), subject_type_mismatch, owner_unknown, and those of
-            creating subjects.
+        StoreError: not_found (a subject, the parent execution), subject_type_mismatch, owner_unknown, capa_running, and
+            those of creating subjects.
     """
     await _check_existing(session, actor.tenant_id, plan.subject_type, asked.subjects)
     if asked.owner_id is not None:
@@ -126,6 +127,7 @@ async def start(
     subjects = [one.id or next(created) for one in asked.subjects]
     if new:
         await create_subjects(session, actor, plan.subject_type, new)
+    capas = await capas_to_start(session, actor.tenant_id, subjects) if plan.subject_type.key == "CAPA" else []
     instance = await create_instance(
         session,
         tenant_id=actor.tenant_id,
@@ -141,6 +143,8 @@ async def start(
         parent_instance_id=parent,
         triggered_by=asked.parent_execution,
     )
+    for capa in capas:
+        capa.workflow_instance_id = instance.id
     draft = AuditDraft(
         action="instance.created",
         object_type="workflow_instance",

@@ -74,4 +74,6 @@ def test_starting_the_workflow_of_a_capa_finds_its_process(admin: Person, engine
     )
     answer = engineer.post(f"/api/capas/{capa['id']}/start-workflow/", expect=201)
     assert answer["context"]["severity"] == "critical"
-    assert engineer.post(f"/api/capas/{capa['id']}/start-workflow/", expect=409)["code"]
+    assert engineer.post(f"/api/capas/{capa['id']}/start-workflow/", expect=409)["code"] == "capa_running"
+    again = {"process": answer["process"]["id"], "subjects": [{"subject_type": "CAPA", "subject_id": capa["id"]}]}
+    assert engineer.post("/api/workflows/", again, expect=409)["code"] == "capa_running"

@@ -46,6 +46,13 @@ class Asked:
 def import_log(asked: Asked, report_file: Path | None) -> int:
     """Make the import, show its report, and return the exit code."""
     console = Console(stderr=True)
+    if not (asked.plan_only or asked.token or (asked.username and asked.password)):
+        console.print(
+            "Say who imports: --username and --password (GATEWORK_USERNAME, GATEWORK_PASSWORD), or --token. "
+            "At the first start Gatework printed a login of the sandbox, sandbox-admin.",
+            style="red", markup=False, highlight=False,
+        )  # fmt: skip
+        return REFUSED
     try:
         report = _made(asked, console)
     except (LogError, NotPossible, ApiProblem) as problem:
