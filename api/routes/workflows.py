@@ -43,7 +43,8 @@ KINDS = {"on_hold": "hold", "in_progress": "resume", "cancelled": "cancel"}
     responses=responses(
         "forbidden", "not_found", "process_not_approved", "subjects_required", "subjects_too_many",
         "subjects_duplicate", "subject_type_mismatch", "capa_running", "subject_identifier_taken",
-        "subject_identifier_invalid", "subject_attributes_invalid", "owner_unknown", "execution_unknown", "idempotency_conflict",
+        "subject_identifier_invalid", "subject_attributes_invalid", "owner_unknown", "execution_unknown",
+        "idempotency_conflict",
     ),
 )  # fmt: skip
 async def start_workflow(caller: Caller, held: Held, how: How, body: shapes.StartWorkflow) -> Response:
