@@ -25,11 +25,11 @@ def product(
         temporal_address=temporal.address,
         queue=name,
     )
-    running.prepare()
-    for process in ("worker-1", "worker-2", "api"):
-        running.start(process)
-    yield running
-    running.stop_all()
+    with running:
+        running.prepare()
+        for process in ("worker-1", "worker-2", "api"):
+            running.start(process)
+        yield running
 
 
 @pytest.fixture(scope="session")

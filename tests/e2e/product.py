@@ -10,6 +10,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import httpx
 
@@ -34,6 +36,14 @@ class Product:
     def __post_init__(self) -> None:
         """Choose a port once, so that a restarted API keeps its address."""
         self.port = free_ports([0])[0]
+
+    def __enter__(self) -> Self:
+        """Whatever is started from here on is ended, also where the start of another process fails."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Leave nothing behind."""
+        self.stop_all()
 
     @property
     def base_url(self) -> str:

@@ -82,14 +82,14 @@ def composed(tmp_path: Path, temporal: EmbeddedTemporal) -> Iterator[Composed]:
             queue="as-compose",
             extra={"sockets": str(postgres.sockets)},
         )
-        product.prepare()
-        for name in ("worker-1", "worker-2", "api"):
-            product.start(name)
-        yield product
-        assert product.stop("worker-1") == 0
-        # uvicorn drains, then dies of the signal that asked it to.
-        assert product.stop("api") == -signal.SIGTERM
-        product.stop_all()
+        with product:
+            product.prepare()
+            for name in ("worker-1", "worker-2", "api"):
+                product.start(name)
+            yield product
+            assert product.stop("worker-1") == 0
+            # uvicorn drains, then dies of the signal that asked it to.
+            assert product.stop("api") == -signal.SIGTERM
 
 
 def test_compose_services_do_the_work(composed: Composed) -> None:

@@ -51,11 +51,11 @@ def product(servers: tuple[EmbeddedPostgres, EmbeddedTemporal], tmp_path: Path) 
     running = Product(
         folder=folder, database_url=postgres.url(), temporal_address=temporal.address, queue=f"q-{uuid4().hex[:6]}"
     )
-    running.prepare()
-    for process in ("worker-1", "worker-2", "api"):
-        running.start(process)
-    yield running
-    running.stop_all()
+    with running:
+        running.prepare()
+        for process in ("worker-1", "worker-2", "api"):
+            running.start(process)
+        yield running
 
 
 def graph() -> dict[str, Any]:
