@@ -133,7 +133,7 @@ class CommandRow:
         """
         build: Any = _KINDS[self.kind]
         common = {"command_id": self.id, "actor": self.actor, **self.args}
-        if self.kind in _INSTANCE_KINDS:
+        if self.kind in INSTANCE_KINDS:
             return (build(**common),)
         if not self.refs:
             raise ValueError(f"the command {self.kind} names no execution")
@@ -151,8 +151,7 @@ _KINDS: dict[str, Any] = {
     "cancel": cmd.Cancel,
     "amend": cmd.Amend,
 }
-_INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend"})
-INSTANCE_KINDS = _INSTANCE_KINDS
+INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend"})
 COMMAND_KINDS = frozenset(_KINDS)
 
 

@@ -13,13 +13,13 @@ from temporalio import activity
 from activities.children import ENGINE_SOURCE
 from activities.contract import ACCEPT_BARE, REFUSE_LEFTOVERS, BareCommand, BareRequest, LeftoverRequest
 from activities.guard import retried_where_it_helps
-from activities.record import CHANNEL
 from models.db import tenant_session
 from models.enums import Chain
 from models.flow.status import INSTANCE_CLOSED
 from models.store.audit import Actor, AuditDraft, engine_actor, write_audit
 from models.store.canonical import content_hash
 from models.store.chain import lock_chain
+from models.store.instances import RECORD_CHANNEL
 from models.tables import Command
 
 BARE_SOURCE = "temporal-signal"
@@ -141,5 +141,5 @@ async def refuse_closed(session: AsyncSession, tenant: UUID, instance: UUID, ids
         for row in refused
     ]
     await write_audit(session, engine_actor(tenant), drafts, head=head)
-    await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": f"{instance} {closed.seq}"})
+    await connection.execute(_NOTIFY, {"channel": RECORD_CHANNEL, "payload": f"{instance} {closed.seq}"})
     return len(refused)

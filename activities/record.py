@@ -35,11 +35,11 @@ from models.flow.state import Ref
 from models.store.audit import engine_actor, write_audit
 from models.store.chain import Head
 from models.store.chained import add_chained
+from models.store.instances import RECORD_CHANNEL
 from models.tables import Journal
 
 LARGE_GAP = 500
 """Missing journal rows beyond which the fold is returned instead of the events."""
-CHANNEL = "gatework"
 
 _LOCK = text(
     """
@@ -182,7 +182,7 @@ class _Writing:
         )
         keys = {"tenant": self.place.tenant, "instance": self.place.instance}
         position = {"seq": seq, "record_no": locked.record_no + 1}
-        notice = {"channel": CHANNEL, "payload": f"{self.place.instance} {seq}"}
+        notice = {"channel": RECORD_CHANNEL, "payload": f"{self.place.instance} {seq}"}
         await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
         return Recorded(status="recorded", seq=seq, cohorts=request.cohorts)
 

@@ -1,31 +1,18 @@
 """Who is calling: a bearer token becomes a principal, with the permissions of this very moment (nothing is cached)."""
 
-from dataclasses import dataclass, replace
-from uuid import UUID
+from dataclasses import dataclass, fields, replace
 
 from api.services import Services
 from models.db import system_session
+from models.store import sessions
 from models.store.audit import Actor
 from models.store.people import Person
-from models.store.sessions import principal_for_token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
-    """The caller at this moment: user, tenant, what their roles allow, and from where they act."""
+class Principal(sessions.Principal):
+    """The caller at this moment: who the token stands for, and from where they act."""
 
-    tenant_id: UUID
-    tenant_key: str
-    tenant_name: str
-    is_sandbox: bool
-    user_id: UUID
-    username: str
-    full_name: str
-    email: str
-    roles: tuple[str, ...]
-    permissions: frozenset[str]
-    must_change_password: bool
-    token_id: UUID
     source: str
 
     @property
@@ -58,19 +45,5 @@ async def principal_of(held: Services, token: str, source: str) -> Principal:
         StoreError: token_invalid.
     """
     async with system_session(held.system) as session:
-        found = await principal_for_token(session, token)
-    return Principal(
-        tenant_id=found.tenant_id,
-        tenant_key=found.tenant_key,
-        tenant_name=found.tenant_name,
-        is_sandbox=found.is_sandbox,
-        user_id=found.user_id,
-        username=found.username,
-        full_name=found.full_name,
-        email=found.email,
-        roles=found.roles,
-        permissions=found.permissions,
-        must_change_password=found.must_change_password,
-        token_id=found.token_id,
-        source=source,
-    )
+        found = await sessions.principal_for_token(session, token)
+    return Principal(**{one.name: getattr(found, one.name) for one in fields(found)}, source=source)

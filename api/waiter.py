@@ -18,10 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.db import normalised, system_session
+from models.store.instances import RECORD_CHANNEL
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "gatework"
 POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 1.0
 
@@ -179,7 +179,7 @@ class Waiter:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
+                    await connection.execute(f"LISTEN {RECORD_CHANNEL}")
                     self.look()
                     async for _ in connection.notifies():
                         self.look()

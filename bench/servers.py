@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,13 +29,6 @@ from workers.temporal_client import connect
 BY_HAND = "by_hand"
 PRODUCT = "product"
 ADMIN = "admin"
-
-
-class Installed(Product):
-    """The tests' installation, by the command line's own module."""
-
-    def _command(self, name: str) -> list[str]:
-        return [sys.executable, "-m", "workers.cli", name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ def servers() -> Iterator[Servers]:
         with postgres.connect() as connection:
             for database in (BY_HAND, PRODUCT):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-        product = Installed(
+        product = Product(
             folder=Path(name),
             database_url=postgres.url(PRODUCT),
             temporal_address=temporal.address,

@@ -21,6 +21,7 @@ from temporalio.client import Client
 from activities.children import CHILD_ENDED_TOPIC, COMMANDS_TOPIC
 from models.db import system_session, tenant_session
 from models.flow.state import Ref
+from models.store.evidence import CHANGED_TOPIC
 from models.store.instances import OUTBOX_CHANNEL, START_TOPIC
 from workers.instances import new_instance
 from workers.listening import Listener
@@ -29,7 +30,6 @@ from workflows.starting import start_instance
 
 log = logging.getLogger(__name__)
 
-EVIDENCE_TOPIC = "evidence_changed"
 BATCH = 500
 POLL_SECONDS = 1.0
 LONGEST_BACKOFF = timedelta(minutes=1)
@@ -50,7 +50,7 @@ _POSTPONE = text(
     "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + :backoff, last_error = :error"
     " WHERE id = ANY(:ids)"
 )
-TOPICS = (START_TOPIC, COMMANDS_TOPIC, EVIDENCE_TOPIC, CHILD_ENDED_TOPIC)
+TOPICS = (START_TOPIC, COMMANDS_TOPIC, CHANGED_TOPIC, CHILD_ENDED_TOPIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class Dispatcher:
                 case _ if parcel.topic == COMMANDS_TOPIC:
                     ids = [command for payload in parcel.payloads for command in payload["command_ids"]]
                     await self._signal(parcel, SIGNAL_COMMANDS, ids)
-                case _ if parcel.topic == EVIDENCE_TOPIC:
+                case _ if parcel.topic == CHANGED_TOPIC:
                     refs = list(dict.fromkeys(Ref(*payload["ref"]) for payload in parcel.payloads))
                     await self._signal(parcel, SIGNAL_EVIDENCE_CHANGED, refs)
                 case _:

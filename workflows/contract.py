@@ -88,4 +88,9 @@ class ChildNews:
 def static_summary(identifier: str, process_name: str, name: str) -> str:
     """One line for Temporal's Web UI, at most 200 bytes."""
     text = f"{identifier} · {process_name}" + (f" · {name}" if name and name != identifier else "")
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """As much of a summary as Temporal takes: 200 bytes."""
     return text.encode()[:200].decode(errors="ignore")

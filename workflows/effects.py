@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 
 from models.flow.state import Child
-from workflows.contract import WORKFLOW, InstanceInput
+from workflows.contract import WORKFLOW, InstanceInput, shortened
 from workflows.engine import Engine
 
 SLICE = 100
@@ -40,7 +40,7 @@ async def _start(start: InstanceInput, engine: Engine, child_id: str, child: Chi
             id=child_id,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=told.encode()[:200].decode(errors="ignore"),
+            static_summary=shortened(told),
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("child %s runs already", child_id)

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from models.flow.state import Ref
-from models.flow.status import InstanceStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,5 +346,3 @@ ExecutionEvent = (
 )
 CommandEvent = CommandRepeated | CommandRefused
 Event = InstanceEvent | ExecutionEvent | CommandEvent
-
-CLOSING = frozenset({InstanceStatus.COMPLETED, InstanceStatus.CANCELLED})

@@ -1,19 +1,17 @@
 """Form: data that fits a JSON Schema (draft 2020-12, formats checked). Each save is a revision of the evidence."""
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from models.requirements.base import Config, ConfigProblem, Giving, Json, Recorded, parsed, pointer_of
 from models.store.canonical import canonical
 from models.store.gate_errors import EvidenceInvalidError
+from models.store.json_schema import validator_for
 
 MOST_FAULTS = 50
 
@@ -66,7 +64,7 @@ class Form(Recorded):
 def faults_of(schema: Mapping[str, Any], data: Any) -> list[dict[str, str]]:
     """Where the data does not fit, each with a JSON pointer into the evidence; empty where it fits."""
     try:
-        found = list(_validator(canonical(schema)).iter_errors(data))
+        found = list(validator_for(schema).iter_errors(data))
     except Unresolvable as error:
         return [{"pointer": "/submitted_data", "message": f"The form's schema is broken: {error}"}]
     found.sort(key=lambda fault: [str(part) for part in fault.absolute_path])
@@ -79,11 +77,6 @@ def _fault(error: ValidationError) -> dict[str, str]:
         gone = [name for name in error.validator_value if name not in error.instance and repr(name) in error.message]
         path += gone[:1]
     return {"pointer": pointer_of(["submitted_data", *path]), "message": error.message[:500]}
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: bytes) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema), format_checker=FormatChecker(), registry=Registry())
 
 
 def _foreign_refs(schema: Any, at: str) -> Iterable[tuple[str, str]]:

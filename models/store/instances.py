@@ -15,6 +15,8 @@ from models.tables import Outbox, Process, WorkflowInstance
 
 START_TOPIC = "start_instance"
 OUTBOX_CHANNEL = "gatework_outbox"
+RECORD_CHANNEL = "gatework"
+"""Record notifies it with `<instance id> <seq>`; the API wakes whoever waits for an outcome."""
 
 _ADD_SUBJECTS = text(
     "INSERT INTO workflow_subject (tenant_id, instance_id, subject_no, subject_id)"

@@ -23,12 +23,17 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
 
 def misfits(schema: Mapping[str, Any], value: Any, *, limit: int = 20) -> list[dict[str, str]]:
     """What does not fit, as `[{"path": "$.severity", "message": …}, …]`, in the order of the paths."""
-    validator = _validator(json.dumps(schema, sort_keys=True))
+    validator = validator_for(schema)
     try:
         found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     except Unresolvable as error:
         return [{"path": "$", "message": f"the schema refers to nothing: {error}"}]
     return [{"path": error.json_path, "message": error.message} for error in found[:limit]]
+
+
+def validator_for(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """The validator of a schema, with formats checked and nothing fetched; equal schemas share one."""
+    return _validator(json.dumps(schema, sort_keys=True))
 
 
 @lru_cache(maxsize=512)
