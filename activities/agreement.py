@@ -119,6 +119,10 @@ def _note(told: _Told, cohort: Cohort) -> None:
                 told.left[ref._replace(subject=subject)] = _Left("completed", at, result, next_step)
             case ev.ExecutionCancelled(ref=ref, at=at):
                 told.left[ref._replace(subject=subject)] = _Left("cancelled", at)
+            case ev.ExecutionDiverted(ref=ref, at=at, status=status, to_step=to_step):
+                told.left[ref._replace(subject=subject)] = _Left(status, at, next_step=to_step)
+            case ev.ExecutionRestored(ref=ref):
+                told.left.pop(ref._replace(subject=subject), None)
             case _:
                 pass
 
@@ -127,10 +131,9 @@ def _ref(row: Mapping[str, Any]) -> Ref:
     return Ref(row["subject_no"], row["step_key"], row["visit_number"], row["branch"])
 
 
-def _busy(rows: Mapping[Ref, Mapping[str, Any]]) -> dict[str, int]:
-    return dict(
-        Counter(ref.step for ref, row in rows.items() if row["exited_at"] is None and row["status"] != "waiting")
-    )
+def _busy(rows: Mapping[Ref, Mapping[str, Any]]) -> dict[tuple[str, str], int]:
+    working = ((ref, row) for ref, row in rows.items() if row["exited_at"] is None and row["status"] != "waiting")
+    return dict(Counter((ref.step, row["lot"]) for ref, row in working))
 
 
 def _compare(instance: UUID, ref: Ref, row: Mapping[str, Any], told: _Told) -> Iterator[Difference]:
@@ -165,6 +168,9 @@ def _as_open(token: Token | None, row: Mapping[str, Any]) -> dict[str, Any]:
         "due_at": token.due_at,
         "overdue": token.overdue,
         "incident": _user(token.incident),
+        "delegated_by": _user(token.owner),
+        "wake_at": token.wake_at,
+        "lot": token.lot,
         **({"escalation_level": max(2, row["escalation_level"])} if over_the_limit else {"limit_at": token.limit_at}),
     }
 

@@ -53,7 +53,8 @@ _OTHERS_WORK = text(
 )
 _VISITS = text(
     """
-    SELECT subject_no, step_key, max(visit_number) AS last, count(*) FILTER (WHERE status <> 'rolled_back') AS counted
+    SELECT subject_no, step_key, max(visit_number) AS last,
+           count(*) FILTER (WHERE counts AND status <> 'rolled_back') AS counted
     FROM step_execution
     WHERE tenant_id = :tenant AND workflow_instance_id = :instance
       AND subject_no = ANY(:subjects) AND step_key = ANY(:steps)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 from sqlalchemy import TextClause, bindparam, text
@@ -32,8 +32,16 @@ _RESUME = text(
     " WHERE tenant_id = :tenant AND id = :instance"
 )
 _MOVE_DEADLINES = text(
-    "UPDATE step_execution SET due_at = due_at + :held, limit_at = limit_at + :held"
-    " WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND exited_at IS NULL"
+    """
+    WITH moved AS (
+        SELECT * FROM unnest(CAST(:sooner AS timestamptz[]), CAST(:later AS timestamptz[])) AS given (sooner, later)
+    )
+    UPDATE step_execution e
+    SET due_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.due_at), e.due_at + :held),
+        limit_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.limit_at), e.limit_at + :held),
+        wake_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.wake_at), e.wake_at + :held)
+    WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance AND e.exited_at IS NULL
+    """
 )
 _CLOSE = text(
     "UPDATE workflow_instance SET status = :status, completed_at = :at, held_at = NULL, reason = :reason"
@@ -42,9 +50,11 @@ _CLOSE = text(
 _ENTER = text(
     """
     INSERT INTO step_execution (tenant_id, id, workflow_instance_id, step_id, step_key, subject_type_id, subject_id,
-                                subject_no, branch, visit_number, entered_at, status, due_at, limit_at)
+                                subject_no, branch, visit_number, entered_at, status, due_at, limit_at,
+                                assigned_to, priority, wake_at, counts, lot)
     SELECT :tenant, given.id, :instance, :step_id, :step, u.subject_type_id, u.id,
-           w.subject_no, :branch, :visit, :at, 'pending', :due_at, :limit_at
+           w.subject_no, :branch, :visit, :at, :status, :due_at, :limit_at,
+           :assignee, :priority, :wake_at, :counts, :lot
     FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS int[])) AS given (id, subject_no)
     JOIN workflow_subject w ON w.tenant_id = :tenant AND w.instance_id = :instance AND w.subject_no = given.subject_no
     JOIN subject u ON u.tenant_id = :tenant AND u.id = w.subject_id
@@ -55,6 +65,18 @@ _FINISH_SUBJECT = text(
     "UPDATE workflow_subject SET terminal_status = :status, finished_at = :at"
     " WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no = ANY(:subjects)"
 )
+_RESUME_SUBJECT = text(
+    "UPDATE workflow_subject SET terminal_status = NULL, finished_at = NULL"
+    " WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no = ANY(:subjects)"
+)
+_ADD_SUBJECTS = text(
+    """
+    INSERT INTO workflow_subject (tenant_id, instance_id, subject_no, subject_id)
+    SELECT :tenant, :instance, :first + given.n - 1, given.id
+    FROM unnest(CAST(:added AS uuid[])) WITH ORDINALITY AS given (id, n)
+    """
+)
+_MIGRATE = text("UPDATE workflow_instance SET process_id = :process WHERE tenant_id = :tenant AND id = :instance")
 _OPEN_INCIDENT = text(
     """
     INSERT INTO incident (tenant_id, id, instance_id, execution_id, code, message, params, opened_at)
@@ -93,6 +115,22 @@ _COMPLETE = _executions(
     f" {_NOTE}"
 )
 _CANCEL = _executions("status = 'cancelled', exited_at = :at")
+_DIVERT = _executions(f"status = :status, exited_at = :at, next_step_id = :next, {_NOTE}")
+_RESTORE = _executions(
+    "status = CASE WHEN CAST(:assignee AS uuid) IS NULL THEN 'pending' ELSE 'in_progress' END, exited_at = NULL,"
+    " assigned_to = :assignee, completed_by = NULL, decision_result = '', next_step_id = NULL, ready_at = NULL,"
+    " ready_rev = NULL, due_at = :due_at, limit_at = :limit_at, overdue = false, delegated_by = NULL, lot = :lot"
+)
+_REASSIGN = _executions(
+    "assigned_to = :to, delegated_by = :owner, status = CASE WHEN CAST(:to AS uuid) IS NULL THEN 'pending'"
+    " WHEN status = 'pending' THEN 'claimed' ELSE status END"
+)
+_LOT = _executions("lot = :lot")
+_LEVEL = _executions("escalation_level = GREATEST(escalation_level, :level)")
+_DUE = _executions("due_at = :due_at, limit_at = :limit_at, overdue = false")
+_PRIORITY = _executions("priority = :priority")
+_AWAIT_MESSAGE = _executions("awaited_event = :name, awaited_key = :key")
+_GOT_MESSAGE = _executions("awaited_event = NULL, awaited_key = NULL")
 _OVERDUE = _executions("overdue = true, escalation_level = GREATEST(escalation_level, :level)")
 _LIMIT = _executions("escalation_level = GREATEST(escalation_level, 2)")
 
@@ -121,8 +159,14 @@ async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> 
         case ev.InstanceStarted(at=at):
             await connection.execute(_RESOLVE_LOST_RUN, {"tenant": place.tenant, "instance": place.instance, "at": at})
         case ev.InstanceResumed(at=at, held_at=held_at):
-            moved = {"tenant": place.tenant, "instance": place.instance, "held": at - held_at}
-            await connection.execute(_MOVE_DEADLINES, moved)
+            shift = {
+                "tenant": place.tenant,
+                "instance": place.instance,
+                "held": at - held_at,
+                "sooner": [sooner for sooner, _ in cohort.event.moved],
+                "later": [later for _, later in cohort.event.moved],
+            }
+            await connection.execute(_MOVE_DEADLINES, shift)
         case ev.InstanceAmended(changes=changes):
             await _amend(connection, place, changes)
         case _:
@@ -149,6 +193,12 @@ def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[st
             return _CLOSE, {"status": "completed", "at": at, "reason": ""}
         case ev.InstanceRecovered(at=at):
             return _RESOLVE_LOST_RUN, {"at": at}
+        case ev.InstanceMigrated(process_id=process):
+            return _MIGRATE, {"process": UUID(process)}
+        case ev.SubjectsAdded(first=first, subject_ids=added):
+            return _ADD_SUBJECTS, {"first": first, "added": [UUID(one) for one in added]}
+        case ev.SubjectResumed():
+            return _RESUME_SUBJECT, {"subjects": list(cohort.subjects)}
         case ev.IncidentResolved():
             return _RESOLVE_INCIDENT, {
                 "at": event.at,
@@ -176,6 +226,10 @@ def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[st
             | ev.ChildRequested()
             | ev.ChildStarted()
             | ev.ChildEnded()
+            | ev.BranchArrived()
+            | ev.ReminderSent()
+            | ev.ActionRequested()
+            | ev.ActionEnded()
         ):
             return None, {}
         case _:
@@ -195,6 +249,12 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
                 "at": event.at,
                 "due_at": event.due_at,
                 "limit_at": event.limit_at,
+                "status": "pending" if event.assignee is None else "claimed",
+                "assignee": _user(event.assignee),
+                "priority": event.priority,
+                "wake_at": event.wake_at,
+                "counts": event.counts,
+                "lot": event.lot,
             }
         case ev.ExecutionClaimed(by=by):
             return _CLAIM, {"by": _user(by)}
@@ -220,12 +280,42 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
             }
         case ev.ExecutionCancelled(at=at):
             return _CANCEL, {"at": at}
+        case ev.ExecutionDiverted() | ev.ExecutionRestored() | ev.ExecutionReassigned() | ev.LotChanged():
+            return _on_deviation(place, event)
+        case ev.ExecutionEscalated(level=level):
+            return _LEVEL, {"level": level}
+        case ev.DueChanged(due_at=due_at, limit_at=limit_at):
+            return _DUE, {"due_at": due_at, "limit_at": limit_at}
+        case ev.PriorityChanged(priority=priority):
+            return _PRIORITY, {"priority": priority}
+        case ev.MessageAwaited(name=name, key=key):
+            return _AWAIT_MESSAGE, {"name": name, "key": key}
+        case ev.MessageReceived():
+            return _GOT_MESSAGE, {}
         case ev.ExecutionOverdue(escalate=escalate):
             return _OVERDUE, {"level": 1 if escalate else 0}
         case ev.LimitExceeded():
             return _LIMIT, {}
         case _:
             raise TypeError(f"no projection for {event.kind}")
+
+
+def _on_deviation(
+    place: Place, event: ev.ExecutionDiverted | ev.ExecutionRestored | ev.ExecutionReassigned | ev.LotChanged
+) -> tuple[TextClause, dict[str, Any]]:
+    match event:
+        case ev.ExecutionDiverted(at=at, status=status, to_step=to_step):
+            following = None if to_step is None else step_id(place.process, to_step)
+            notes = f"[{event.how.capitalize()}: {event.reason}]" if event.reason else ""
+            return _DIVERT, {"at": at, "status": status, "next": following, "notes": notes}
+        case ev.ExecutionRestored(due_at=due_at, limit_at=limit_at, lot=lot):
+            return _RESTORE, {"assignee": _user(event.assignee), "due_at": due_at, "limit_at": limit_at, "lot": lot}
+        case ev.ExecutionReassigned(to=to, owner=owner):
+            return _REASSIGN, {"to": _user(to), "owner": _user(owner)}
+        case ev.LotChanged(lot=lot):
+            return _LOT, {"lot": lot}
+        case _:
+            assert_never(event)
 
 
 async def _amend(connection: AsyncConnection, place: Place, changes: Mapping[str, Any]) -> None:

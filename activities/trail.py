@@ -36,10 +36,11 @@ _BECOMES: Mapping[str, str] = {
     "batch_awaited": "waiting",
     "execution_completed": "completed",
     "execution_cancelled": "cancelled",
+    "execution_restored": "in_progress",
 }
-_SILENT = frozenset({"execution_checked", "child_started"})
+_SILENT = frozenset({"execution_checked", "child_started", "reminder_sent"})
 """Events of the engine's own bookkeeping: in the journal, not in the audit trail."""
-_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop"})
+_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop", "counts", "marks", "mark"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ class Trail:
             self._note_instance(event, actor, reason)
             return
         details = self._details(event)
-        status = _BECOMES.get(event.kind)
+        status = event.status if isinstance(event, ev.ExecutionDiverted) else _BECOMES.get(event.kind)
         for subject, execution in zip(cohort.subjects, self.place.ids(ref, cohort.subjects), strict=True):
             at = ref._replace(subject=subject)
             old = self._statuses.get(at)
@@ -153,7 +154,7 @@ class Trail:
     def _become(self, at: Ref, status: str, event: ev.Event, actor: Actor) -> dict[str, Any]:
         before = self._statuses.get(at, {})
         holder = before.get("assigned_to")
-        if event.kind in {"execution_claimed", "execution_started"}:
+        if event.kind in {"execution_claimed", "execution_started", "execution_restored"}:
             holder = actor.name
         elif event.kind in {"execution_released", "execution_entered"}:
             holder = None

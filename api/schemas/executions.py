@@ -107,6 +107,11 @@ class Execution(Shape):
     decision_result: str
     next_step: StepRef | None
     overdue: bool
+    branch: str
+    """Which branch of a fork; empty on the undivided way."""
+    lot: str
+    """Which part of a split batch; empty in the undivided one."""
+    priority: int
     notes: str
     incident: IncidentRef | None
 

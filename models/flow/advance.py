@@ -51,9 +51,10 @@ def give(moment: Moment, ref: Ref, given: Given) -> Events:
 
 def _join_batch(moment: Moment, ref: Ref, given: Given) -> Events:
     joined = (*resolve(moment, ref, given.by, "given"), wait(moment, ref, given))
-    if moment.state.busy.get(ref.step, 0) > 1:
+    lot = moment.state.tokens[ref].lot
+    if moment.state.busy.get((ref.step, lot), 0) > 1:
         return joined
-    return (*joined, *release_batch(moment.after(joined), ref.step))
+    return (*joined, *release_batch(moment.after(joined), ref.step, lot))
 
 
 def wait(moment: Moment, ref: Ref, given: Given) -> ev.BatchAwaited:
@@ -63,14 +64,14 @@ def wait(moment: Moment, ref: Ref, given: Given) -> ev.BatchAwaited:
     )
 
 
-def release_batch(moment: Moment, step: str) -> Events:
-    """All who wait at `step` go on, each by its own route, once nobody there still works (DESIGN §3.4).
+def release_batch(moment: Moment, step: str, lot: str = "") -> Events:
+    """All of a lot who wait at `step` go on, each by its own route, once nobody there still works (DESIGN §3.4).
 
     Those whose evidence went away meanwhile are reopened instead, and then the batch waits on.
     """
-    if moment.state.busy.get(step, 0):
+    if moment.state.busy.get((step, lot), 0):
         return ()
-    siblings = sorted(moment.state.at_step(step), key=_place)
+    siblings = sorted(moment.state.at_step(step, lot), key=_place)
     reopened = tuple(
         ev.ExecutionReopened(ref=ref, at=moment.now, reason="evidence_changed")
         for ref, token in siblings
@@ -124,10 +125,12 @@ def leave(moment: Moment, ref: Ref, given: Given, way: Way) -> Events:
     if way.step is None:
         return (*left, _finished(moment, ref))
     visit = moment.visits(ref.subject, way.step.key).last + 1
-    return (*left, *enter(moment, Ref(ref.subject, way.step.key, visit, ref.branch), way.step))
+    token = moment.state.tokens.get(ref)
+    onward = Ref(ref.subject, way.step.key, visit, ref.branch)
+    return (*left, *enter(moment, onward, way.step, lot=token.lot if token else ""))
 
 
-def enter(moment: Moment, ref: Ref, step: Step) -> Events:
+def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
     """Put a subject at a step; a terminal one without gates ends at once (no facts are needed for that)."""
     deadlines = moment.facts.deadlines.get(step.key, _NO_DEADLINES)
     entered = ev.ExecutionEntered(
@@ -136,6 +139,7 @@ def enter(moment: Moment, ref: Ref, step: Step) -> Events:
         due_at=deadlines.due_at,
         limit_at=deadlines.limit_at,
         hop=step.moves_by_itself and not step.ends_on_entry,
+        lot=lot,
     )
     if step.ends_on_entry:
         ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")

@@ -91,16 +91,27 @@ class _Known:
     def note(self, event: ev.Event) -> None:
         """A visit more, or an execution that is closed from now on."""
         match event:
-            case ev.ExecutionEntered(ref=ref):
+            case ev.ExecutionEntered(ref=ref, counts=counts):
                 before = self._visits.get((ref.subject, ref.step), Visits())
-                after = Visits(last=max(before.last, ref.visit), counted=before.counted + 1)
+                after = Visits(last=max(before.last, ref.visit), counted=before.counted + counts)
                 self._visits[ref.subject, ref.step] = after
             case ev.ExecutionCompleted(ref=ref):
                 self._closed[ref] = "completed"
             case ev.ExecutionCancelled(ref=ref):
                 self._closed[ref] = "cancelled"
+            case ev.ExecutionDiverted(ref=ref, status=status):
+                self._closed[ref] = status
+                if status == "rolled_back":
+                    self._uncount(ref)
+            case ev.ExecutionRestored(ref=ref):
+                self._closed.pop(ref, None)
             case _:
                 pass
+
+    def _uncount(self, ref: Ref) -> None:
+        """A visit that was rolled back keeps its number and does not count (DESIGN §3.7)."""
+        before = self._visits.get((ref.subject, ref.step), Visits())
+        self._visits[ref.subject, ref.step] = replace(before, counted=max(before.counted - 1, 0))
 
 
 _WORDS: dict[str, str] = {

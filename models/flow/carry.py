@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from models.flow.runs import from_runs, to_runs
-from models.flow.state import Child, Ref, State, Token
+from models.flow.state import Arrival, Call, Child, Ref, State, Token
 from models.flow.status import ExecutionStatus, InstanceStatus
 
-VERSION = 1
+VERSION = 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -25,6 +25,9 @@ def carry(state: State) -> dict[str, Any]:
     """The state as JSON-ready values; `restore` gives an equal one back."""
     users = {user: None for token in state.tokens.values() for user in (token.assignee, token.done_by) if user}
     numbers = {user: number for number, user in enumerate(users)}
+    owners = {token.owner: None for token in state.tokens.values() if token.owner}
+    numbers |= {user: len(numbers) + number for number, user in enumerate(o for o in owners if o not in numbers)}
+    marks = {marks: number for number, marks in enumerate(dict.fromkeys(t.marks for t in state.tokens.values()))}
     incidents = {ref: token.incident for ref, token in state.tokens.items() if token.incident}
     return {
         "v": VERSION,
@@ -33,14 +36,18 @@ def carry(state: State) -> dict[str, Any]:
         "seq": state.seq,
         "held_at": _to_number(state.held_at),
         "finished": dict(state.finished),
-        "users": _pack_ids(users),
-        "tokens": _tokens(state.tokens, numbers),
+        "subjects": state.subjects,
+        "users": _pack_ids(numbers),
+        "marks": [[_to_number(mark) for mark in one] for one in marks],
+        "tokens": _tokens(state.tokens, numbers, marks),
         "hops": [[*place, to_runs(ref.subject for ref in refs)] for place, refs in _by_place(state.hops).items()],
         "incidents": [
             [*place, to_runs(ref.subject for ref in refs), _pack_ids([incidents[ref] for ref in refs])]
             for place, refs in _by_place(incidents).items()
         ],
         "children": _children(state.children),
+        "arrived": [[subject, *map(list, arrivals)] for subject, arrivals in sorted(state.arrived.items())],
+        "calls": [[*ref, call.call_id, call.action, call.attempt] for ref, call in state.calls.items()],
     }
 
 
@@ -50,18 +57,22 @@ def restore(data: Mapping[str, Any]) -> State:
     Raises:
         ValueError: where the data is of an unknown version.
     """
+    if data.get("v") == 1:
+        data = _from_version_1(data)
     if data.get("v") != VERSION:
-        raise ValueError(f"carried state of version {data.get('v')!r}; this release reads {VERSION}")
+        raise ValueError(f"carried state of version {data.get('v')!r}; this release reads {VERSION} and older")
     incidents = {
         ref: identity
         for *place, subjects, ids in data["incidents"]
         for ref, identity in zip(_refs(place, subjects), _unpack_ids(ids), strict=True)
     }
-    tokens = dict(_read_tokens(data["tokens"], _unpack_ids(data["users"]), incidents))
-    busy: dict[str, int] = {}
+    marks = [tuple(_EPOCH + number * _MICROSECOND for number in one) for one in data["marks"]]
+    tokens = dict(_read_tokens(data["tokens"], _unpack_ids(data["users"]), marks, incidents))
+    busy: dict[tuple[str, str], int] = {}
     for ref, token in tokens.items():
         if token.status is not ExecutionStatus.WAITING:
-            busy[ref.step] = busy.get(ref.step, 0) + 1
+            place = ref.step, token.lot
+            busy[place] = busy.get(place, 0) + 1
     return State(
         instance_id=data["instance_id"],
         status=InstanceStatus(data["status"]),
@@ -71,14 +82,36 @@ def restore(data: Mapping[str, Any]) -> State:
         children=_read_children(data["children"]),
         finished=dict(data["finished"]),
         held_at=_to_time(data["held_at"]),
+        subjects=data["subjects"],
+        arrived={subject: tuple(Arrival(*one) for one in arrivals) for subject, *arrivals in data["arrived"]},
+        calls={
+            Ref(*place): Call(call_id=call_id, action=action, attempt=attempt)
+            for *place, call_id, action, attempt in data["calls"]
+        },
         busy=busy,
     )
 
 
-def _tokens(tokens: Mapping[Ref, Token], users: Mapping[str, int]) -> list[list[Any]]:
+def _from_version_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first form did not know has its default; the number of subjects is then at least what is open."""
+    rows = []
+    highest = -1
+    for *alike, subjects, assignee, done_by, due, limit in data["tokens"]:
+        column = from_runs(subjects)
+        highest = max([highest, *(subject for subject in column if subject is not None)])
+        nothing = to_runs([None] * len(column))
+        rows.append([*alike, "", 0, 0, subjects, assignee, done_by, due, limit, nothing, nothing])
+    unknown = {"marks": [[]], "arrived": [], "calls": [], "subjects": highest + 1}
+    return {**data, **unknown, "v": 2, "tokens": rows}
+
+
+def _tokens(
+    tokens: Mapping[Ref, Token], users: Mapping[str, int], marks: Mapping[tuple[datetime, ...], int]
+) -> list[list[Any]]:
     cohorts: dict[tuple[Any, ...], list[tuple[Ref, Token]]] = {}
     for ref, token in sorted(tokens.items(), key=lambda pair: pair[0]):
-        alike = (*ref[1:], token.status.value, token.result, token.forced, token.overdue)
+        ways = (token.result, token.forced, token.overdue, token.lot, marks[token.marks], token.mark)
+        alike = (*ref[1:], token.status.value, *ways)
         cohorts.setdefault(alike, []).append((ref, token))
     return [
         [
@@ -88,17 +121,19 @@ def _tokens(tokens: Mapping[Ref, Token], users: Mapping[str, int]) -> list[list[
             to_runs(None if token.done_by is None else users[token.done_by] for _, token in members),
             to_runs(_to_number(token.due_at) for _, token in members),
             to_runs(_to_number(token.limit_at) for _, token in members),
+            to_runs(_to_number(token.wake_at) for _, token in members),
+            to_runs(None if token.owner is None else users[token.owner] for _, token in members),
         ]
         for alike, members in cohorts.items()
     ]
 
 
 def _read_tokens(
-    rows: Iterable[list[Any]], users: list[str], incidents: Mapping[Ref, str]
+    rows: Iterable[list[Any]], users: list[str], marks: list[tuple[datetime, ...]], incidents: Mapping[Ref, str]
 ) -> Iterable[tuple[Ref, Token]]:
-    for step, visit, branch, status, result, forced, overdue, subjects, *columns in rows:
+    for step, visit, branch, status, result, forced, overdue, lot, marked, mark, subjects, *columns in rows:
         refs = _refs((step, visit, branch), subjects)
-        for ref, assignee, done_by, due, limit in zip(refs, *map(from_runs, columns), strict=True):
+        for ref, assignee, done_by, due, limit, wake, owner in zip(refs, *map(from_runs, columns), strict=True):
             yield (
                 ref,
                 Token(
@@ -111,6 +146,11 @@ def _read_tokens(
                     limit_at=_to_time(limit),
                     overdue=overdue,
                     incident=incidents.get(ref),
+                    owner=None if owner is None else users[owner],
+                    wake_at=_to_time(wake),
+                    marks=marks[marked],
+                    mark=mark,
+                    lot=lot,
                 ),
             )
 

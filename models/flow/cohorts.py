@@ -66,7 +66,15 @@ def _standing_for_all(event: Any) -> Any:
 def _shape(event: ev.Event, ref: Ref) -> Hashable:
     """What equal events have in common. Those with an identity of their own have nothing."""
     match event:
-        case ev.IncidentOpened() | ev.IncidentResolved() | ev.ChildRequested() | ev.ChildStarted() | ev.ChildEnded():
+        case (
+            ev.IncidentOpened()
+            | ev.IncidentResolved()
+            | ev.ChildRequested()
+            | ev.ChildStarted()
+            | ev.ChildEnded()
+            | ev.ActionRequested()
+            | ev.ActionEnded()
+        ):
             return object()
         case ev.CommandRefused(at=at, code=code, params=params):
             return (event.kind, ref[1:], at, code, json.dumps(params, sort_keys=True, default=str))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from models.flow import events as ev
 from models.flow.moment import Moment
 
-FAILED_ENDS = frozenset({"scrapped", "cancelled"})
+FAILED_ENDS = frozenset({"scrapped", "cancelled", "removed"})
 """An instance of which every subject ended like this is cancelled, not completed; case does not count."""
 
 
@@ -15,9 +15,9 @@ def end_of_instance(moment: Moment, events: Iterable[ev.Event]) -> tuple[ev.Even
     ends = dict.fromkeys(moment.state.finished)
     for event in events:
         match event:
-            case ev.ExecutionEntered():
+            case ev.ExecutionEntered() | ev.ExecutionRestored():
                 still_open += 1
-            case ev.ExecutionCompleted() | ev.ExecutionCancelled():
+            case ev.ExecutionCompleted() | ev.ExecutionCancelled() | ev.ExecutionDiverted():
                 still_open -= 1
             case ev.SubjectFinished(terminal_status=status):
                 ends[status] = None

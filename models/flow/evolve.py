@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from models.flow import events as ev
-from models.flow.state import Child, Ref, State, Token
-from models.flow.status import DONE_BUT_OPEN, ExecutionStatus, InstanceStatus
+from models.flow import tokens
+from models.flow.state import Arrival, Call, Child, State
+from models.flow.status import ExecutionStatus, InstanceStatus
 
 
 def evolve(state: State, event: ev.Event) -> State:
@@ -28,17 +29,25 @@ def fold(state: State, events: Iterable[ev.Event]) -> State:
 def apply(state: State, event: ev.Event) -> None:
     """Change `state` in place. For a working copy that nobody else holds; all else uses `fold`."""
     match event:
-        case ev.InstanceStarted():
-            state.status = InstanceStatus.IN_PROGRESS
+        case ev.InstanceStarted(subjects=subjects):
+            state.status, state.subjects = InstanceStatus.IN_PROGRESS, subjects
         case ev.InstanceHeld(at=at):
             state.status, state.held_at = InstanceStatus.ON_HOLD, at
         case ev.InstanceResumed():
-            _resume(state, event)
+            tokens.resume(state, event)
         case ev.InstanceCancelled():
-            _close(state, InstanceStatus.CANCELLED)
+            tokens.close(state, InstanceStatus.CANCELLED)
         case ev.InstanceCompleted():
-            _close(state, InstanceStatus.COMPLETED)
-        case ev.InstanceAmended() | ev.InstanceRecovered() | ev.CommandRepeated() | ev.CommandRefused():
+            tokens.close(state, InstanceStatus.COMPLETED)
+        case ev.SubjectsAdded(first=first, subject_ids=subject_ids):
+            state.subjects = first + len(subject_ids)
+        case (
+            ev.InstanceAmended()
+            | ev.InstanceMigrated()
+            | ev.InstanceRecovered()
+            | ev.CommandRepeated()
+            | ev.CommandRefused()
+        ):
             pass
         case ev.ChildRequested(ref=ref, child_id=child_id, requirement=requirement):
             state.children[child_id] = Child(ref=ref, requirement=requirement)
@@ -49,108 +58,94 @@ def apply(state: State, event: ev.Event) -> None:
             state.children.pop(child_id, None)
             if ref in state.tokens:
                 state.hops[ref] = None
-        case ev.SubjectFinished(terminal_status=terminal_status):
+        case ev.SubjectFinished(ref=ref, terminal_status=terminal_status):
             state.finished[terminal_status] = state.finished.get(terminal_status, 0) + 1
+            state.arrived.pop(ref.subject, None)
+        case ev.SubjectResumed(terminal_status=terminal_status):
+            tokens.resume_subject(state, terminal_status)
+        case ev.BranchArrived(ref=ref, branch=branch, join=join):
+            state.arrived[ref.subject] = (*state.arrived.get(ref.subject, ()), Arrival(join, branch))
         case _:
             _apply_to_token(state, event)
 
 
 def _apply_to_token(state: State, event: ev.ExecutionEvent) -> None:
     match event:
-        case ev.ExecutionEntered(ref=ref, due_at=due_at, limit_at=limit_at, hop=hop):
-            _put(state, ref, Token(due_at=due_at, limit_at=limit_at))
-            if hop:
-                state.hops[ref] = None
+        case ev.ExecutionEntered():
+            tokens.enter(state, event)
         case ev.ExecutionClaimed(ref=ref, by=by):
-            _change(state, ref, status=ExecutionStatus.CLAIMED, assignee=by)
+            tokens.change(state, ref, status=ExecutionStatus.CLAIMED, assignee=by)
         case ev.ExecutionStarted(ref=ref, by=by, hop=hop):
-            _change(state, ref, status=ExecutionStatus.IN_PROGRESS, assignee=by)
+            tokens.change(state, ref, status=ExecutionStatus.IN_PROGRESS, assignee=by)
             if hop and ref in state.tokens:
                 state.hops[ref] = None
         case ev.ExecutionReleased(ref=ref):
-            _change(state, ref, status=ExecutionStatus.PENDING, assignee=None)
+            tokens.change(state, ref, status=ExecutionStatus.PENDING, assignee=None)
         case ev.ExecutionChecked(ref=ref):
             state.hops.pop(ref, None)
         case ev.SignoffAwaited(ref=ref, by=by, result=result, forced=forced):
-            _give(state, ref, ExecutionStatus.AWAITING_SIGNOFF, by, result, forced is not None)
+            tokens.give(state, ref, ExecutionStatus.AWAITING_SIGNOFF, by, result, forced is not None)
         case ev.BatchAwaited(ref=ref, by=by, result=result, forced=forced):
-            _give(state, ref, ExecutionStatus.WAITING, by, result, forced is not None)
+            tokens.give(state, ref, ExecutionStatus.WAITING, by, result, forced is not None)
         case ev.ExecutionSignedOff():
             pass
         case ev.ExecutionReopened(ref=ref):
-            _reopen(state, ref)
+            tokens.reopen(state, ref)
         case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
-            _drop(state, ref)
+            tokens.drop(state, ref)
+        case _:
+            _apply_beside(state, event)
+
+
+def _apply_beside(state: State, event: ev.BesideEvent) -> None:
+    """What happens beside the ordinary way: deviations, time, incidents, messages, actions."""
+    match event:
+        case ev.ExecutionDiverted(ref=ref):
+            tokens.drop(state, ref)
+        case ev.ExecutionRestored():
+            tokens.restore(state, event)
+        case ev.ExecutionReassigned(ref=ref, to=to, owner=owner):
+            tokens.reassign(state, ref, to, owner)
+        case ev.PriorityChanged() | ev.SubjectFinished() | ev.SubjectResumed():
+            pass  # ends are counted by `apply`, priorities are the rows' business
+        case ev.LotChanged(ref=ref, lot=lot):
+            tokens.change(state, ref, lot=lot)
         case ev.ExecutionOverdue(ref=ref):
-            _change(state, ref, overdue=True)
+            tokens.change(state, ref, overdue=True)
         case ev.LimitExceeded(ref=ref):
-            _change(state, ref, limit_at=None)
+            tokens.change(state, ref, limit_at=None)
+        case ev.ReminderSent(ref=ref, mark=mark) | ev.ExecutionEscalated(ref=ref, mark=mark):
+            tokens.change(state, ref, mark=mark + 1)
+        case ev.DueChanged(ref=ref, due_at=due_at, limit_at=limit_at, marks=marks):
+            tokens.change(state, ref, due_at=due_at, limit_at=limit_at, marks=marks, mark=0, overdue=False)
+        case _:
+            _apply_notice(state, event)
+
+
+def _apply_notice(state: State, event: ev.NoticedEvent) -> None:
+    """What the engine noticed: incidents, messages, actions."""
+    match event:
         case ev.IncidentOpened(ref=ref, incident_id=incident):
-            _change(state, ref, incident=incident)
+            tokens.change(state, ref, incident=incident)
             state.hops.pop(ref, None)
-        case ev.IncidentResolved(ref=ref):
-            _change(state, ref, incident=None)
+        case ev.IncidentResolved(ref=ref, hop=hop):
+            tokens.change(state, ref, incident=None)
+            if hop and ref in state.tokens:
+                state.hops[ref] = None
+        case ev.MessageAwaited(ref=ref):
+            state.hops.pop(ref, None)
+        case ev.MessageReceived(ref=ref):
+            if ref in state.tokens:
+                state.hops[ref] = None
+        case ev.ActionRequested(ref=ref, call_id=call_id, action=action, attempt=attempt):
+            state.calls[ref] = Call(call_id=call_id, action=action, attempt=attempt)
+            state.hops.pop(ref, None)
+        case ev.ActionEnded(ref=ref, call_id=call_id):
+            if ref in state.calls and state.calls[ref].call_id == call_id:
+                del state.calls[ref]
         case (
-            ev.ChildRequested() | ev.ChildStarted() | ev.ChildEnded() | ev.SubjectFinished()
+            ev.ChildRequested() | ev.ChildStarted() | ev.ChildEnded() | ev.BranchArrived()
         ):  # pragma: no cover - taken by apply
             raise AssertionError(event)
         case _:
             assert_never(event)
-
-
-def _change(state: State, ref: Ref, **changes: object) -> None:
-    token = state.tokens.get(ref)
-    if token is not None:
-        _put(state, ref, replace(token, **changes))  # type: ignore[arg-type]
-
-
-def _put(state: State, ref: Ref, token: Token) -> None:
-    _count(state, ref, -1)
-    state.tokens[ref] = token
-    _count(state, ref, +1)
-
-
-def _drop(state: State, ref: Ref) -> None:
-    _count(state, ref, -1)
-    state.tokens.pop(ref, None)
-    state.hops.pop(ref, None)
-
-
-def _count(state: State, ref: Ref, by: int) -> None:
-    token = state.tokens.get(ref)
-    if token is None or token.status is ExecutionStatus.WAITING:
-        return
-    count = state.busy.get(ref.step, 0) + by
-    if count:
-        state.busy[ref.step] = count
-    else:
-        state.busy.pop(ref.step, None)
-
-
-def _give(state: State, ref: Ref, status: ExecutionStatus, by: str | None, result: str, forced: bool) -> None:
-    _change(state, ref, status=status, done_by=by, result=result, forced=forced)
-    state.hops.pop(ref, None)
-
-
-def _reopen(state: State, ref: Ref) -> None:
-    token = state.tokens.get(ref)
-    if token is None or token.status not in DONE_BUT_OPEN:
-        return
-    back = ExecutionStatus.IN_PROGRESS if token.assignee else ExecutionStatus.PENDING
-    _change(state, ref, status=back, done_by=None, result="", forced=False)
-
-
-def _resume(state: State, event: ev.InstanceResumed) -> None:
-    state.status, state.held_at = InstanceStatus.IN_PROGRESS, None
-    held = event.at - event.held_at
-    for ref, token in state.tokens.items():
-        state.tokens[ref] = replace(
-            token,
-            due_at=token.due_at + held if token.due_at else None,
-            limit_at=token.limit_at + held if token.limit_at else None,
-        )
-
-
-def _close(state: State, status: InstanceStatus) -> None:
-    state.status, state.held_at = status, None
-    state.hops.clear()

@@ -12,7 +12,7 @@ from models.flow.status import ExecutionStatus
 
 
 def sign_off(moment: Moment, command: cmd.SignOff) -> Events:
-    """Accept one execution, or, where the step batches, everything that awaits its sign-off there.
+    """Accept one execution, or, where the step batches, everything of its lot that awaits its sign-off there.
 
     Raises:
         FlowError: self_signoff, requirements_unmet, and those of routing.
@@ -21,11 +21,12 @@ def sign_off(moment: Moment, command: cmd.SignOff) -> Events:
     if not step.requires_batch_completion:
         _check(moment, command.ref, command.actor)
         return _accept(moment, command)
-    refs = _signed_together(moment.state, command.ref.step)
+    lot = moment.state.tokens[command.ref].lot
+    refs = _signed_together(moment.state, command.ref.step, lot)
     for ref in refs:
         _check(moment, ref, command.actor)
     accepted = tuple(event for ref in refs for event in (_signed(moment, ref, command), _wait(moment, ref)))
-    return (*accepted, *release_batch(moment.after(accepted), step.key))
+    return (*accepted, *release_batch(moment.after(accepted), step.key, lot))
 
 
 def _accept(moment: Moment, command: cmd.SignOff) -> Events:
@@ -37,8 +38,8 @@ def _accept(moment: Moment, command: cmd.SignOff) -> Events:
     return (_signed(moment, command.ref, command), *gone, *end_of_instance(moment, gone))
 
 
-def _signed_together(state: State, step: str) -> tuple[Ref, ...]:
-    awaiting = (ref for ref, token in state.at_step(step) if token.status is ExecutionStatus.AWAITING_SIGNOFF)
+def _signed_together(state: State, step: str, lot: str) -> tuple[Ref, ...]:
+    awaiting = (ref for ref, token in state.at_step(step, lot) if token.status is ExecutionStatus.AWAITING_SIGNOFF)
     return tuple(sorted(awaiting))
 
 

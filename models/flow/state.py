@@ -37,6 +37,21 @@ class Token:
     limit_at: datetime | None = None
     overdue: bool = False
     incident: str | None = None
+    owner: str | None = None
+    """Who delegated it and gets it back."""
+    wake_at: datetime | None = None
+    """When a timer step goes on by itself."""
+    marks: tuple[datetime, ...] = ()
+    """When reminders and escalation levels are due, ascending; shared by all who entered together."""
+    mark: int = 0
+    """How many of the marks are behind."""
+    lot: str = ""
+    """Which part of a split batch it belongs to."""
+
+    @property
+    def next_mark(self) -> datetime | None:
+        """The next reminder or escalation level."""
+        return self.marks[self.mark] if self.mark < len(self.marks) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +61,22 @@ class Child:
     ref: Ref
     requirement: str
     started: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """An automatic action that has been asked for and has not come back; `call_id` names the attempt."""
+
+    call_id: str
+    action: str
+    attempt: int = 1
+
+
+class Arrival(NamedTuple):
+    """A branch that came to its join."""
+
+    join: str
+    branch: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,8 +95,14 @@ class State:
     children: dict[str, Child] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     held_at: datetime | None = None
-    busy: dict[str, int] = field(default_factory=dict)
-    """Step key → open executions there that do not wait for their batch; derived from `tokens`."""
+    subjects: int = 0
+    """How many there ever were; the next one to be added gets this number."""
+    arrived: dict[int, tuple[Arrival, ...]] = field(default_factory=dict)
+    """Subject → its branches that wait at a join, in the order of their arrival."""
+    calls: dict[Ref, Call] = field(default_factory=dict)
+    """Automatic actions under way; one at a time for an execution."""
+    busy: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(step, lot) → open executions there that do not wait for their batch; derived from `tokens`."""
 
     def copy(self) -> "State":
         """A state that can be changed without changing this one; the values inside are immutable."""
@@ -75,12 +112,16 @@ class State:
             hops=dict(self.hops),
             children=dict(self.children),
             finished=dict(self.finished),
+            arrived=dict(self.arrived),
+            calls=dict(self.calls),
             busy=dict(self.busy),
         )
 
-    def at_step(self, step: str) -> Iterator[tuple[Ref, Token]]:
-        """The open executions at one step."""
-        return ((ref, token) for ref, token in self.tokens.items() if ref.step == step)
+    def at_step(self, step: str, lot: str | None = None) -> Iterator[tuple[Ref, Token]]:
+        """The open executions at one step, of one lot or of all."""
+        return (
+            (ref, token) for ref, token in self.tokens.items() if ref.step == step and (lot is None or token.lot == lot)
+        )
 
 
 def execution_id(instance_id: str | UUID, ref: Ref) -> UUID:

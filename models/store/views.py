@@ -18,7 +18,7 @@ EXECUTION_COLUMNS = """
     e.id, e.workflow_instance_id, s.key AS step_key, s.name AS step_name,
     t.key AS subject_type, e.subject_id, u.identifier AS subject_identifier, u.title AS subject_title,
     e.visit_number, e.status, e.assigned_to, a.username AS assignee_name,
-    e.entered_at, e.started_at, e.exited_at, e.due_at, e.decision_result,
+    e.entered_at, e.started_at, e.exited_at, e.due_at, e.decision_result, e.branch, e.lot, e.priority,
     n.key AS next_key, n.name AS next_name, e.overdue, e.notes,
     c.id AS incident_id, c.code AS incident_code, c.message AS incident_message, c.opened_at AS incident_opened_at
 """
@@ -108,6 +108,9 @@ def execution_json(row: RowMapping) -> Json:
         "decision_result": row["decision_result"],
         "next_step": None if row["next_key"] is None else {"key": row["next_key"], "name": row["next_name"]},
         "overdue": row["overdue"],
+        "branch": row["branch"],
+        "lot": row["lot"],
+        "priority": row["priority"],
         "notes": row["notes"],
         "incident": None
         if row["incident_id"] is None

@@ -30,7 +30,8 @@ class StepExecution(TenantRow, table=True):
     """One subject at one step on one visit; evidence belongs to exactly one of these.
 
     `ready_at` is when it began to wait for its batch, `ready_rev` the `evidence_rev` it had then; `evidence_rev` counts
-    every change of its evidence.
+    every change of its evidence. `lot` is the part of a split batch it belongs to, `counts` whether the visit counts to
+    `max_visits`; `awaited_event` and `awaited_key` say what a message step waits for.
     """
 
     __tablename__ = "step_execution"
@@ -40,6 +41,7 @@ class StepExecution(TenantRow, table=True):
         tenant_fk("next_step_id", "step"),
         tenant_fk("assigned_to", "user_account"),
         tenant_fk("completed_by", "user_account"),
+        tenant_fk("delegated_by", "user_account"),
         ForeignKeyConstraint(
             ["tenant_id", "workflow_instance_id", "subject_no"],
             ["workflow_subject.tenant_id", "workflow_subject.instance_id", "workflow_subject.subject_no"],
@@ -64,6 +66,10 @@ class StepExecution(TenantRow, table=True):
         Index("ix_step_execution_status_entered_at", "tenant_id", "status", "entered_at"),
         Index("ix_step_execution_open_step", "tenant_id", "step_id", postgresql_where=IS_OPEN),
         Index("ix_step_execution_open_due", "tenant_id", "due_at", postgresql_where=IS_OPEN),
+        Index(
+            "ix_step_execution_awaited", "tenant_id", "awaited_event", "awaited_key",
+            postgresql_where=sql("awaited_event IS NOT NULL"),
+        ),
         one_of("status", ExecutionStatus),
         check("visit_number", "visit_number >= 1"),
         check("escalation_level", "escalation_level >= 0"),
@@ -99,6 +105,13 @@ class StepExecution(TenantRow, table=True):
     escalation_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     evidence_rev: int = counter()
     ready_rev: int | None = Field(default=None, sa_type=BigInteger)
+    priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    lot: str = free_text()
+    counts: bool = flag(default=True)
+    delegated_by: UUID | None = None
+    wake_at: datetime | None = None
+    awaited_event: str | None = None
+    awaited_key: str | None = None
     chain_n: int = counter()
     chain_hash: bytes = chain_head()
 

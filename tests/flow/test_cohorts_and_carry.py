@@ -16,7 +16,7 @@ from models.flow.carry import carry, restore
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
 from models.flow.runs import from_runs, to_runs
-from models.flow.state import Child, Ref, State, Token
+from models.flow.state import Arrival, Call, Child, Ref, State, Token
 from models.flow.status import ExecutionStatus as S
 from models.flow.status import InstanceStatus
 from tests.flow.scene import INSTANCE, LINE, NOW, Scene, command, gate, graph, hold, step
@@ -110,16 +110,24 @@ TOKENS = st.builds(
     limit_at=TIMES,
     overdue=st.booleans(),
     incident=st.sampled_from([None, uuid_of(7), "not-a-uuid"]),
+    owner=USERS,
+    wake_at=TIMES,
+    marks=st.sampled_from([(), (NOW,), (NOW, NOW + timedelta(hours=1))]),
+    mark=st.integers(0, 2),
+    lot=st.sampled_from(["", "rework"]),
 )
+ARRIVALS = st.lists(st.builds(Arrival, join=st.sampled_from(["j", "k"]), branch=st.just("f.1.1")), min_size=1)
+CALLS = st.builds(Call, call_id=st.just(uuid_of(9)), action=st.just("webhook"), attempt=st.integers(1, 3))
 
 
 @st.composite
 def states(draw: st.DrawFn) -> State:
     tokens = draw(st.dictionaries(REFS, TOKENS, max_size=25))
-    busy: dict[str, int] = {}
+    busy: dict[tuple[str, str], int] = {}
     for ref, token in tokens.items():
         if token.status is not S.WAITING:
-            busy[ref.step] = busy.get(ref.step, 0) + 1
+            place = ref.step, token.lot
+            busy[place] = busy.get(place, 0) + 1
     children = st.dictionaries(
         st.integers(0, 50).map(uuid_of) | st.just("odd"),
         st.builds(Child, ref=REFS, requirement=st.sampled_from(["p", "q"]), started=st.booleans()),
@@ -134,6 +142,9 @@ def states(draw: st.DrawFn) -> State:
         children=draw(children),
         finished=draw(st.dictionaries(st.sampled_from(["shipped", "scrapped"]), st.integers(1, 9))),
         held_at=draw(TIMES),
+        subjects=draw(st.integers(0, 10_000)),
+        arrived=draw(st.dictionaries(st.integers(0, 20), ARRIVALS.map(tuple), max_size=3)),
+        calls=draw(st.dictionaries(REFS, CALLS, max_size=3)),
         busy=busy,
     )
 
@@ -156,7 +167,7 @@ def test_ten_thousand_subjects_in_ten_thousand_hands_fit() -> None:
         )
         for n in range(10_000)
     }
-    state = State(instance_id=INSTANCE, tokens=tokens, busy={"assembly": 10_000})
+    state = State(instance_id=INSTANCE, tokens=tokens, busy={("assembly", ""): 10_000})
     text = json.dumps(carry(state))
     assert len(text) < 512 * 1024
     assert restore(json.loads(text)) == state
@@ -168,8 +179,8 @@ def test_ten_thousand_alike_are_a_line() -> None:
 
 
 def test_a_form_of_the_future_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        restore({**carry(State(instance_id=INSTANCE)), "v": 2})
+    with pytest.raises(ValueError, match="version 3"):
+        restore({**carry(State(instance_id=INSTANCE)), "v": 3})
 
 
 def test_the_form_of_today_stays_readable() -> None:

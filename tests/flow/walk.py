@@ -214,11 +214,11 @@ def check_state(scene: Scene) -> None:
 
 
 def _check_batches(state: State) -> None:
-    busy = Counter(ref.step for ref, token in state.tokens.items() if token.status is not S.WAITING)
+    busy = Counter((ref.step, token.lot) for ref, token in state.tokens.items() if token.status is not S.WAITING)
     assert state.busy == busy
     for ref, token in state.tokens.items():
         if token.status is S.WAITING:
-            assert busy[ref.step], "a batch of which all are ready goes on"
+            assert busy[ref.step, token.lot], "a batch of which all are ready goes on"
 
 
 def _check_incidents(scene: Scene) -> None:

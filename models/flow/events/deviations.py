@@ -1,0 +1,84 @@
+"""Controlled deviations and what else people do beside the ordinary way: journaled like all else (DESIGN §3.7)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from models.flow.state import Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionDiverted:
+    """Left the step by another way than by being done.
+
+    Attributes:
+        how: `skip`, `move`, `rewind`, `remove`, `undo`, `migrate`, or `join` (other branches were enough).
+        status: what the execution is from now on: `skipped`, `cancelled` or `rolled_back`.
+        to_step: where the subject goes next; None where it goes nowhere.
+    """
+
+    kind: Literal["execution_diverted"] = "execution_diverted"
+    ref: Ref
+    at: datetime
+    by: str | None
+    how: str
+    status: Literal["skipped", "cancelled", "rolled_back"]
+    to_step: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReassigned:
+    """Put into other hands, or back to the pool (`to` None).
+
+    Attributes:
+        how: `reassign`, `delegate` (to be handed back), `hand_back`, `escalation` or `absence`.
+        owner: who gets it back, where it was delegated.
+    """
+
+    kind: Literal["execution_reassigned"] = "execution_reassigned"
+    ref: Ref
+    at: datetime
+    by: str | None
+    to: str | None
+    how: str
+    owner: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRestored:
+    """A completion was undone: the same execution is open again, with its evidence, in the hands of `assignee`."""
+
+    kind: Literal["execution_restored"] = "execution_restored"
+    ref: Ref
+    at: datetime
+    by: str
+    reason: str
+    assignee: str | None = None
+    due_at: datetime | None = None
+    limit_at: datetime | None = None
+    marks: tuple[datetime, ...] = ()
+    lot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectResumed:
+    """A subject that had ended with `terminal_status` is under way again, at `ref`."""
+
+    kind: Literal["subject_resumed"] = "subject_resumed"
+    ref: Ref
+    at: datetime
+    terminal_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotChanged:
+    """Part of another lot from now on: subjects wait for their batch within their lot. Empty is the undivided batch."""
+
+    kind: Literal["lot_changed"] = "lot_changed"
+    ref: Ref
+    at: datetime
+    by: str
+    lot: str
+    reason: str

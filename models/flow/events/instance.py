@@ -1,0 +1,106 @@
+"""What happened to the instance as a whole: events without a `ref`, which stand between what happened to subjects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStarted:
+    """All subjects are about to enter the first step."""
+
+    kind: Literal["instance_started"] = "instance_started"
+    at: datetime
+    subjects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceHeld:
+    """Work stopped; deadlines are frozen from `at` on."""
+
+    kind: Literal["instance_held"] = "instance_held"
+    at: datetime
+    by: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceResumed:
+    """Work goes on; every open deadline moved by the time held (`at` - `held_at`)."""
+
+    kind: Literal["instance_resumed"] = "instance_resumed"
+    at: datetime
+    held_at: datetime
+    by: str | None
+    reason: str
+    moved: tuple[tuple[datetime, datetime], ...] = ()
+    """Deadline before the hold → after it, where a working calendar makes that another span than the time held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCancelled:
+    """Ended by a person, or because every subject ended scrapped or cancelled."""
+
+    kind: Literal["instance_cancelled"] = "instance_cancelled"
+    at: datetime
+    by: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCompleted:
+    """No execution is open any more."""
+
+    kind: Literal["instance_completed"] = "instance_completed"
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceAmended:
+    """Name, owner, due date or context changed."""
+
+    kind: Literal["instance_amended"] = "instance_amended"
+    at: datetime
+    by: str | None
+    changes: Mapping[str, Any]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRecovered:
+    """A new run took over from the journal because the one before was gone."""
+
+    kind: Literal["instance_recovered"] = "instance_recovered"
+    at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceMigrated:
+    """Pinned to another version of its process; what that means for each execution follows as events of its own.
+
+    Attributes:
+        process_id, from_process_id: the versions.
+        steps: old step key → new one, of the steps whose key changed.
+    """
+
+    kind: Literal["instance_migrated"] = "instance_migrated"
+    at: datetime
+    by: str
+    process_id: str
+    from_process_id: str
+    steps: Mapping[str, str] = field(default_factory=dict)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectsAdded:
+    """Subjects joined the instance; they are numbered from `first` on, and enter their step as events of their own."""
+
+    kind: Literal["subjects_added"] = "subjects_added"
+    at: datetime
+    by: str
+    first: int
+    subject_ids: tuple[str, ...]
+    reason: str
