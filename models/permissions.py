@@ -17,15 +17,15 @@ _QUALITY: Final = _ENGINEER | {
 }  # fmt: skip
 
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
-    "admin": _QUALITY | {"user.manage", "user.read", "tenant.manage"},
+    "admin": _QUALITY | {"user.manage", "user.read", "tenant.manage", "process.self_approve"},
     "quality_manager": _QUALITY | {"user.read"},
     "engineer": _ENGINEER | {"user.read"},
     "operator": _WORK,
     "approver": _DECIDE,
     "auditor": _READ | {"audit.read", "user.read"},
     "importer": _WORK | {
-        "audit.read", "execution.signoff", "process.edit", "process.approve", "subject.edit", "catalog.edit",
-        "instance.control", "importer.act_on_behalf",
+        "audit.read", "execution.signoff", "process.edit", "process.approve", "process.self_approve", "subject.edit",
+        "catalog.edit", "instance.control", "importer.act_on_behalf",
     },
     "service": _READ | {"execution.work", "command.service"},
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """The sweep: whatever a lost signal, a dead worker or a lost Temporal left behind is taken up again from PostgreSQL.
 
 Accepted commands without an outcome are signalled again (a closed instance refuses them); an open instance whose run is
-gone gets an incident and a new run that goes on from the journal. One worker sweeps at a time.
+gone gets an incident and a new run that goes on from the journal. Process versions whose time is over are deprecated.
+One worker sweeps at a time.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.leftovers import refuse_closed
 from models.db import system_session, tenant_session
+from models.store.effectivity import supersede_due, tenants_with_versions_over
 from models.store.instances import START_TOPIC
 from workers.instances import new_instance
 from workflows.contract import WORKFLOW
@@ -112,6 +114,10 @@ class Sweep:
             for row in rows:
                 with _passing(row.instance):
                     await self._settle_or_signal(connection, row)
+            for tenant in await tenants_with_versions_over(connection, datetime.now(UTC)):
+                with _passing(tenant):
+                    async with tenant_session(self._app, tenant) as own:
+                        await supersede_due(own, tenant, datetime.now(UTC))
 
     async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> None:
         if row.closed:
@@ -167,9 +173,9 @@ class Sweep:
 
 
 @contextmanager
-def _passing(instance: UUID) -> Iterator[None]:
-    """One instance that cannot be helped now must not keep the sweep from the others."""
+def _passing(what: UUID) -> Iterator[None]:
+    """One instance or tenant that cannot be helped now must not keep the sweep from the others."""
     try:
         yield
     except (RPCError, LookupError, RuntimeError, DBAPIError) as error:
-        log.warning("sweep: %s is left for the next time: %s", instance, error)
+        log.warning("sweep: %s is left for the next time: %s", what, error)

@@ -28,7 +28,13 @@ TEMPLATE = "CAPA_8D"
     response_model=WorkflowDetail,
     dependencies=[Depends(needs("capa.start"))],
     responses=responses(
-        "forbidden", "not_found", "capa_running", "process_not_approved", "owner_unknown", "idempotency_conflict"
+        "forbidden",
+        "not_found",
+        "capa_running",
+        "process_not_approved",
+        "process_not_effective",
+        "owner_unknown",
+        "idempotency_conflict",
     ),
 )
 async def start_capa_workflow(

@@ -1,9 +1,9 @@
-"""Process versions: drafts, their validation and approval."""
+"""Process versions: drafts and their validation. What becomes of them is in `process_life`."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from api.checking import process_problems
@@ -12,10 +12,9 @@ from api.paging import Page, moment_after, page
 from api.problems import Problem, responses
 from api.schemas import processes as shapes
 from models.enums import ProcessStatus
-from models.store.definitions import NewProcess, approve_process, change_process, create_process, unapproved_children
+from models.store.definitions import NewProcess, change_process, create_process, unapproved_children
 from models.store.process_lookup import get_process
 from models.store.process_views import ProcessFilter, list_processes, process_json, process_view
-from models.store.refusals import ProcessInvalidError
 
 router = APIRouter(tags=["processes"])
 
@@ -126,21 +125,3 @@ async def validate_process(process_id: UUID, caller: Caller, session: Db) -> Any
     if not problems:
         problems = await unapproved_children(session, caller.tenant_id, process.graph)
     return JSONResponse({"valid": not problems, "problems": problems})
-
-
-@router.post(
-    "/api/processes/{process_id}/approve/",
-    response_model=shapes.Process,
-    dependencies=[Depends(needs("process.approve"))],
-    responses=responses("forbidden", "not_found", "process_not_draft", "revision_conflict", "process_invalid"),
-)
-async def approve_a_process(
-    process_id: UUID, caller: Caller, session: Db, body: Annotated[shapes.ApproveProcess | None, Body()] = None
-) -> Any:
-    """Put a draft into force. From now on this version never changes."""
-    given = body or shapes.ApproveProcess()
-    process = await get_process(session, caller.tenant_id, process_id, lock=True)
-    if process.status == ProcessStatus.DRAFT and (problems := process_problems(process.graph)):
-        raise ProcessInvalidError(problems=problems)
-    process = await approve_process(session, caller.actor, process_id, base=given.revision, reason=given.reason)
-    return JSONResponse(await process_view(session, process))

@@ -41,8 +41,8 @@ KINDS = {"on_hold": "hold", "in_progress": "resume", "cancelled": "cancel"}
     response_model=shapes.WorkflowDetail,
     dependencies=[Depends(needs("instance.start"))],
     responses=responses(
-        "forbidden", "not_found", "process_not_approved", "subjects_required", "subjects_too_many",
-        "subjects_duplicate", "subject_type_mismatch", "capa_running", "subject_identifier_taken",
+        "forbidden", "not_found", "process_not_approved", "process_not_effective", "subjects_required",
+        "subjects_too_many", "subjects_duplicate", "subject_type_mismatch", "capa_running", "subject_identifier_taken",
         "subject_identifier_invalid", "subject_attributes_invalid", "owner_unknown", "execution_unknown",
         "idempotency_conflict",
     ),

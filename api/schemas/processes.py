@@ -60,13 +60,6 @@ class ChangedProcess(Body):
     graph: Json | None = None
 
 
-class ApproveProcess(Body):
-    """Approval of a draft; `revision` is the one that was looked at."""
-
-    revision: int | None = None
-    reason: Text = ""
-
-
 class InstantiateTemplate(Body):
     """How a template becomes a process."""
 
@@ -94,6 +87,12 @@ class ProcessInShort(Shape):
     created_by: str | None
     approved_at: str | None
     approved_by: str | None
+    based_on: str | None
+    change_note: str
+    submitted_at: str | None
+    submitted_by: str | None
+    effective_from: str | None
+    effective_until: str | None
 
 
 class Process(ProcessInShort):

@@ -3,16 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import ProcessStatus
 from models.flow.canonical import canonical, graph_hash
 from models.flow.graph import ProcessCategory, parse_graph
 from models.store.audit import Actor, AuditDraft, audit_tenant
+from models.store.effectivity import IN_FORCE, Effective, supersede
 from models.store.process_lookup import free_key, get_process, key_is_taken
 from models.store.process_rows import write_steps
 from models.store.references import Resolver, slug
@@ -68,6 +69,7 @@ async def create_process(session: AsyncSession, actor: Actor, new: NewProcess) -
         template_source=new.template_source,
         graph=await resolver.resolve(new.graph),
         created_by=actor.user_id,
+        editors=[] if actor.user_id is None else [actor.user_id],
     )
     session.add(process)
     await session.flush()
@@ -89,10 +91,8 @@ async def change_process(
         StoreError: not_found, process_not_draft, revision_conflict, and those of `create_process`.
     """
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
-    if process.status != ProcessStatus.DRAFT:
-        raise ProcessNotDraftError(status=process.status)
-    if base is not None and base != process.revision:
-        raise RevisionConflictError(revision=process.revision)
+    check_status(process, ProcessStatus.DRAFT)
+    check_revision(process, base)
     resolver = Resolver(session=session, tenant_id=actor.tenant_id)
     values = dict(changes)
     if "graph" in values:
@@ -103,6 +103,8 @@ async def change_process(
     for name, value in values.items():
         setattr(process, name, value)
     process.revision += 1
+    if actor.user_id is not None and actor.user_id not in process.editors:
+        process.editors = [*process.editors, actor.user_id]
     await session.flush()
     changed = {name: _shown(value) for name, value in values.items()}
     await audit_tenant(session, actor, *resolver.created, _draft("process.changed", process, old=old, new=changed))
@@ -110,39 +112,59 @@ async def change_process(
 
 
 async def approve_process(
-    session: AsyncSession, actor: Actor, process_id: UUID, *, base: int | None = None, reason: str = ""
+    session: AsyncSession,
+    actor: Actor,
+    process_id: UUID,
+    *,
+    base: int | None = None,
+    reason: str = "",
+    effective: Effective | None = None,
+    seen: Mapping[str, Any] | None = None,
 ) -> Process:
     """Put a validated draft into force: copy its steps into rows, keep its canonical graph and hash.
 
-    The caller has checked the graph with `models.flow.validate`; here only what needs the database is checked.
+    The caller has checked the graph with `models.flow.validate`, and who may approve it
+    (`models.store.process_life.check_second_person`); here only what needs the database is checked. Versions that it
+    replaces are deprecated, now or when it becomes effective.
+
+    Args:
+        session: Not committed here.
+        actor: Who approves.
+        process_id: A draft, or a version in review.
+        base: The revision that was looked at; None: whatever is there.
+        reason: For the audit trail.
+        effective: From when and until when it is chosen for new workflows; from now on unless given.
+        seen: Further words about the approval for the audit trail, such as that it was signed.
 
     Raises:
-        StoreError: not_found, process_not_draft, revision_conflict, process_invalid.
+        StoreError: not_found, process_not_draft, revision_conflict, process_invalid, effective_dates_invalid.
     """
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
-    if process.status != ProcessStatus.DRAFT:
-        raise ProcessNotDraftError(status=process.status)
-    if base is not None and base != process.revision:
-        raise RevisionConflictError(revision=process.revision)
+    check_status(process, ProcessStatus.DRAFT, ProcessStatus.IN_REVIEW)
+    check_revision(process, base)
     if problems := await unapproved_children(session, actor.tenant_id, process.graph):
         raise ProcessInvalidError(problems=problems)
+    now, before = (await session.exec(select(func.now()))).one(), process.status
+    dates = effective or Effective()
+    process.effective_from, process.effective_until = dates.checked(now)
     text = canonical(process.graph)
     process.graph = json.loads(text)
     process.graph_hash = graph_hash(process.graph)
     process.status = ProcessStatus.APPROVED
-    process.version = f"{process.version_no}.0"
-    process.approved_at = datetime.now(UTC)
+    process.approved_at = now
     process.approved_by = actor.user_id
     await session.flush()
     await write_steps(session, process, parse_graph(process.graph))
+    shown = {"version": process.version, "graph_hash": process.graph_hash, **_dates(process), **(seen or {})}
     approved = _draft(
         "process.approved",
         process,
-        old={"status": ProcessStatus.DRAFT},
-        new={"status": ProcessStatus.APPROVED, "version": process.version, "graph_hash": process.graph_hash},
+        old={"status": before},
+        new={"status": ProcessStatus.APPROVED, **shown},
         reason=reason,
     )
-    await audit_tenant(session, actor, approved)
+    replaced = await supersede(session, actor.tenant_id, now, key=process.key)
+    await audit_tenant(session, actor, approved, *replaced)
     return process
 
 
@@ -155,11 +177,36 @@ async def unapproved_children(session: AsyncSession, tenant_id: UUID, graph: Jso
             if requirement.get("requirement_type") != "child_workflow" or given is None:
                 continue
             child = await get_process(session, tenant_id, UUID(str(given)))
-            if child.status != ProcessStatus.APPROVED:
+            if child.status not in IN_FORCE:
                 path = f"steps[{number}].requirements[{place}].config.process_id"
                 message = f"'{child.name}' is {child.status}. Have it approved first."
                 problems.append({"code": "child_not_approved", "path": path, "message": message})
     return problems
+
+
+def check_status(process: Process, *allowed: ProcessStatus) -> None:
+    """A draft is changed, a version in review is decided about, and nothing else is.
+
+    Raises:
+        ProcessNotDraftError: process_not_draft.
+    """
+    if process.status not in allowed:
+        raise ProcessNotDraftError(status=process.status)
+
+
+def check_revision(process: Process, base: int | None) -> None:
+    """Nobody changed it since it was read.
+
+    Raises:
+        RevisionConflictError: revision_conflict.
+    """
+    if base is not None and base != process.revision:
+        raise RevisionConflictError(revision=process.revision)
+
+
+def _dates(process: Process) -> Json:
+    moments = {"effective_from": process.effective_from, "effective_until": process.effective_until}
+    return {name: at.isoformat() for name, at in moments.items() if at is not None}
 
 
 def _draft(action: str, process: Process, **what: Any) -> AuditDraft:

@@ -86,4 +86,10 @@ def process_json(process: Process, kind: SubjectType) -> Json:
         "created_by": None if process.created_by is None else str(process.created_by),
         "approved_at": moment(process.approved_at),
         "approved_by": None if process.approved_by is None else str(process.approved_by),
+        "based_on": None if process.based_on is None else str(process.based_on),
+        "change_note": process.change_note,
+        "submitted_at": moment(process.submitted_at),
+        "submitted_by": None if process.submitted_by is None else str(process.submitted_by),
+        "effective_from": moment(process.effective_from),
+        "effective_until": moment(process.effective_until),
     }

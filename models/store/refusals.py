@@ -10,7 +10,7 @@ class ProcessKeyTakenError(StoreError):
 
 
 class ProcessNotDraftError(StoreError):
-    """Only a draft can be changed or approved; this version is {status}."""
+    """Only a draft can be changed, submitted or approved; this version is {status}."""
 
     code = "process_not_draft"
 
@@ -19,6 +19,54 @@ class ProcessNotApprovedError(StoreError):
     """The process has no approved version to start. Have one approved first."""
 
     code = "process_not_approved"
+
+
+class ProcessNotEffectiveError(StoreError):
+    """No version of this process is in force now (next from {effective_from}). Wait, or have one approved."""
+
+    code = "process_not_effective"
+
+
+class ProcessNotInReviewError(StoreError):
+    """Only a version in review can be withdrawn or rejected; this one is {status}."""
+
+    code = "process_not_in_review"
+
+
+class ProcessRetiredError(StoreError):
+    """This version is retired already."""
+
+    code = "process_retired"
+
+
+class ProcessInUseError(StoreError):
+    """These processes in force start it as a nested process: {parents}. Give them a new version first."""
+
+    code = "process_in_use"
+
+
+class VersionNotApprovedError(StoreError):
+    """A new version is made from an approved one; this version is {status}."""
+
+    code = "version_not_approved"
+
+
+class DraftExistsError(StoreError):
+    """Version {version} of this process is {status}. Finish or retire it before you begin another one."""
+
+    code = "draft_exists"
+
+
+class EffectiveDatesInvalidError(StoreError):
+    """effective_from must not be past ({now} now), and effective_until must come after it."""
+
+    code = "effective_dates_invalid"
+
+
+class SelfApprovalOfProcessError(StoreError):
+    """You wrote or submitted this version, so another person has to approve it."""
+
+    code = "process_self_approval"
 
 
 class ProcessInvalidError(StoreError):

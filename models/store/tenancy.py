@@ -53,6 +53,8 @@ SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     # sweep: what was accepted and not settled, what is open and has no run
     "command": ("SELECT", "UPDATE (signalled_at)"),
     "workflow_instance": ("SELECT",),
+    # sweep: which versions are over
+    "process": ("SELECT",),
 }
 """What the system role may do in all tenants at once; nothing else."""
 

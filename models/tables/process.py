@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Interval, Text, UniqueConstraint
+from sqlalchemy import ARRAY, Index, Interval, Text, UniqueConstraint, Uuid
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from models.enums import ProcessStatus
@@ -26,14 +27,20 @@ from models.tables.base import (
 
 
 class Process(TenantRow, table=True):
-    """One version of a process; `key` names it across versions, `revision` counts edits of a draft."""
+    """One version of a process; `key` names it across versions, `revision` counts edits of a draft.
+
+    `based_on` is the version it was copied from, `editors` is everybody who changed it while it was a draft.
+    """
 
     __tablename__ = "process"
     __table_args__ = (
         tenant_fk("subject_type_id", "subject_type"),
         tenant_fk("created_by", "user_account"),
         tenant_fk("approved_by", "user_account"),
+        tenant_fk("submitted_by", "user_account"),
+        tenant_fk("based_on", "process"),
         UniqueConstraint("tenant_id", "key", "version_no"),
+        UniqueConstraint("tenant_id", "key", "version"),
         Index("ix_process_tenant_id_category_status", "tenant_id", "category", "status"),
         Index("ix_process_tenant_id_subject_type_id", "tenant_id", "subject_type_id"),
         Index("ix_process_tenant_id_template_source", "tenant_id", "template_source"),
@@ -45,6 +52,9 @@ class Process(TenantRow, table=True):
             "approved_is_sealed",
             "status NOT IN ('approved', 'deprecated') OR (graph_hash IS NOT NULL AND approved_at IS NOT NULL)",
         ),
+        check("approved_is_effective", "approved_at IS NULL OR effective_from IS NOT NULL"),
+        check("effective_order", "effective_until IS NULL OR effective_until > effective_from"),
+        check("submitted_in_review", "status <> 'in_review' OR submitted_at IS NOT NULL"),
     )
 
     key: str
@@ -63,6 +73,15 @@ class Process(TenantRow, table=True):
     created_by: UUID | None = None
     approved_at: datetime | None = None
     approved_by: UUID | None = None
+    based_on: UUID | None = None
+    change_note: str = free_text()
+    editors: list[UUID] = Field(
+        default_factory=list, sa_type=ARRAY(Uuid), sa_column_kwargs={"server_default": sql("'{}'::uuid[]")}
+    )
+    submitted_at: datetime | None = None
+    submitted_by: UUID | None = None
+    effective_from: datetime | None = None
+    effective_until: datetime | None = None
 
 
 class Step(TenantRow, table=True):

@@ -124,6 +124,7 @@ def _rows(scene: Scene, key: str) -> list[list[SQLModel]]:
                 graph={"steps": []},
                 graph_hash=HASH,
                 approved_at=NOW,
+                effective_from=NOW,
             ),
         ],
         [Step(tenant_id=tenant, id=scene.step, process_id=scene.process, key="weld", name="Weld")],
