@@ -1,14 +1,16 @@
 """Whether the rows of an instance are the fold of its journal, which is what the product promises (DESIGN §2).
 
-Reads, and changes nothing. Two folds are made: the engine's own (`evolve`), compared with everything that is open, and
-a plain count of what was entered and left, compared with every execution there ever was.
+Reads, and changes nothing but scratch tables. Two folds are made, each by code of its own: that of the rows, run again
+from the first event (`activities.rebuild`) and compared with every column of every row, which finds what was changed
+behind the journal's back; and the engine's (`evolve`, and a plain count of what was entered and left), compared with
+what it knows of the rows, which finds where the two folds part.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import Cohort
 from activities.journal import PAGE, fold_cohorts, read_after
+from activities.rebuild import FOLDED, compared, open_scratch, rebuild
 from models.flow import events as ev
 from models.flow.state import Ref, State, Token, execution_id
 
@@ -43,9 +46,13 @@ _JOURNAL = text(
 _CHILDREN = text("SELECT id FROM workflow_instance WHERE tenant_id = :tenant AND parent_instance_id = :instance")
 
 
+MOST: Final = 100
+"""Differing rows of one table and instance that are named; whatever has more is as broken as it can be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something that rows and journal tell differently."""
+    """Something that rows and journal tell differently; JSON-ready where it comes from rebuilt rows."""
 
     what: str
     rows: Any
@@ -72,7 +79,42 @@ class _Told:
 
 
 async def differences(connection: AsyncConnection, tenant: UUID, instance: UUID) -> list[Difference]:
-    """What differs; empty where all is well. Ideally in a REPEATABLE READ transaction."""
+    """What differs; empty where all is well.
+
+    Args:
+        connection: In a transaction of the tenant that may write to scratch tables; in REPEATABLE READ, or holding the
+            instance, where the engine is at work.
+        tenant: The tenant.
+        instance: Which instance.
+    """
+    found = await rebuilt_differences(connection, tenant, instance)
+    return found or await _engine_differences(connection, tenant, instance)
+
+
+async def rebuilt_differences(connection: AsyncConnection, tenant: UUID, instance: UUID) -> list[Difference]:
+    """Columns that differ from the rows which the journal makes; those stay in the scratch tables."""
+    await open_scratch(connection)
+    await rebuild(connection, tenant, instance)
+    found: list[Difference] = []
+    for name, table in FOLDED.items():
+        keys = {"tenant": tenant, "instance": instance, "limit": MOST}
+        for row in (await connection.execute(compared(name, table), keys)).mappings():
+            found += _columns(f"{name} {row['key']}", row["rows"], row["journal"])
+    return found
+
+
+def _columns(what: str, rows: Mapping[str, Any] | None, journal: Mapping[str, Any] | None) -> list[Difference]:
+    if rows is None or journal is None:
+        return [Difference(what=what, rows=rows, journal=journal)]
+    return [
+        Difference(what=f"{what}: {name}", rows=value, journal=journal[name])
+        for name, value in rows.items()
+        if value != journal[name]
+    ]
+
+
+async def _engine_differences(connection: AsyncConnection, tenant: UUID, instance: UUID) -> list[Difference]:
+    """What the engine's own state says otherwise than the rows."""
     keys = {"tenant": tenant, "instance": instance}
     told = await _read(connection, tenant, instance)
     own = (await connection.execute(_INSTANCE, keys)).mappings().one()

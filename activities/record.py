@@ -26,6 +26,7 @@ from activities.gates import close_gates_of, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data, fold_journal, read_after
 from activities.projection import Place, project
+from activities.rebuild import origin_of, with_origin
 from activities.trail import Asked, Before, Trail, look_before
 from models.db import tenant_session
 from models.enums import Chain
@@ -53,6 +54,10 @@ _ASKED = text(
     FROM command c JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)
     WHERE c.tenant_id = :tenant AND c.id = ANY(:ids) FOR NO KEY UPDATE OF c
     """
+)
+_ORIGIN = text(
+    "SELECT process_id, name, owner_id, due_date, context FROM workflow_instance"
+    " WHERE tenant_id = :tenant AND id = :instance"
 )
 _ADVANCE_AND_TELL = text(
     """
@@ -170,6 +175,8 @@ class _Writing:
     async def _write(
         self, connection: AsyncConnection, request: RecordRequest, locked: _Locked, trail: Trail
     ) -> Recorded:
+        if locked.seq == 0:
+            request = await self._with_origin(connection, request)
         for number, cohort in enumerate(request.cohorts, start=locked.seq + 1):
             await project(connection, self.place, cohort)
             await self._follow(cohort, locked, number)
@@ -185,6 +192,12 @@ class _Writing:
         notice = {"channel": RECORD_CHANNEL, "payload": f"{self.place.instance} {seq}"}
         await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
         return Recorded(status="recorded", seq=seq, cohorts=request.cohorts)
+
+    async def _with_origin(self, connection: AsyncConnection, request: RecordRequest) -> RecordRequest:
+        """The first record says what the instance began as, so that its past can be told from the journal alone."""
+        keys = {"tenant": self.place.tenant, "instance": self.place.instance}
+        origin = origin_of(dict((await connection.execute(_ORIGIN, keys)).mappings().one()))
+        return replace(request, cohorts=tuple(with_origin(cohort, origin) for cohort in request.cohorts))
 
     def _journal_rows(self, cohorts: Sequence[Cohort], locked: _Locked) -> list[dict[str, Any]]:
         return [

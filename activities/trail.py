@@ -40,7 +40,7 @@ _BECOMES: Mapping[str, str] = {
 }
 _SILENT = frozenset({"execution_checked", "child_started", "reminder_sent"})
 """Events of the engine's own bookkeeping: in the journal, not in the audit trail."""
-_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop", "counts", "marks", "mark"})
+_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop", "counts", "marks", "mark", "origin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "owner_unknown": 422,
     "capa_running": 409,
     "executions_invalid": 422,
+    "as_of_before_start": 404,
+    "as_of_in_future": 422,
     # gates: evidence, signatures, approvals, documents, catalogues
     "execution_unknown": 404,
     "requirement_unknown": 404,

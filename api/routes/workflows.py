@@ -11,6 +11,7 @@ from api import commanding
 from api.commanding import How
 from api.deps import Caller, Db, Held, needs, require, transaction
 from api.paging import Page, moment_after, page
+from api.past import AsOf, past
 from api.problems import Problem, responses
 from api.schemas import workflows as shapes
 from api.starting import begin
@@ -109,10 +110,14 @@ async def list_workflows(
     "/api/workflows/{workflow_id}/",
     response_model=shapes.WorkflowDetail,
     dependencies=READ,
-    responses=responses("forbidden", "not_found"),
+    responses=responses("forbidden", "not_found", "as_of_before_start", "as_of_in_future"),
 )
-async def get_workflow(workflow_id: UUID, caller: Caller, session: Db) -> Any:
-    """One instance with counts per step, open incidents, parent and children."""
+async def get_workflow(workflow_id: UUID, caller: Caller, session: Db, as_of: AsOf = None) -> Any:
+    """One instance with counts per step, open incidents, parent and children; now, or as of a moment of the past."""
+    if as_of is not None:
+        async with past(session, caller, workflow_id, as_of, related=True) as stamp:
+            shown = await instance_detail(session, caller.tenant_id, workflow_id)
+        return JSONResponse({**shown, **stamp})
     return JSONResponse(await instance_detail(session, caller.tenant_id, workflow_id))
 
 
@@ -159,7 +164,7 @@ async def change_workflow(
     "/api/workflows/{workflow_id}/executions/",
     response_model=shapes.Executions,
     dependencies=READ,
-    responses=responses("forbidden", "not_found", "cursor_invalid"),
+    responses=responses("forbidden", "not_found", "cursor_invalid", "as_of_before_start", "as_of_in_future"),
 )
 async def list_workflow_executions(
     workflow_id: UUID,
@@ -168,21 +173,28 @@ async def list_workflow_executions(
     asked: Page,
     status: Annotated[str, Query(max_length=200, description="One status or several with commas.")] = "",
     step: Annotated[str, Query(max_length=100, description="Key of a step.")] = "",
+    as_of: AsOf = None,
 ) -> Any:
-    """All executions, in the order in which they were entered."""
+    """All executions, in the order in which they were entered; now, or as of a moment of the past."""
+
+    async def read() -> dict[str, Any]:
+        found = await list_executions(
+            session,
+            caller.tenant_id,
+            workflow_id,
+            status=status,
+            step=step,
+            after=moment_after(asked),
+            limit=asked.fetch,
+        )
+        return page(found, asked, key=lambda one: [one["entered_at"].isoformat(), str(one["id"])], show=execution_json)
+
+    if as_of is not None:
+        async with past(session, caller, workflow_id, as_of) as stamp:
+            shown = await read()
+        return JSONResponse({**shown, **stamp})
     await require_instance(session, caller.tenant_id, workflow_id)
-    found = await list_executions(
-        session,
-        caller.tenant_id,
-        workflow_id,
-        status=status,
-        step=step,
-        after=moment_after(asked),
-        limit=asked.fetch,
-    )
-    return JSONResponse(
-        page(found, asked, key=lambda one: [one["entered_at"].isoformat(), str(one["id"])], show=execution_json)
-    )
+    return JSONResponse(await read())
 
 
 @router.get(
@@ -240,8 +252,7 @@ def _wanted(workflow_id: UUID, body: shapes.ChangeWorkflow) -> list[Wanted]:
     Raises:
         Problem: nothing_to_change.
     """
-    named = body.model_dump(mode="json", exclude_unset=True, include={"name", "context", "owner", "due_date"})
-    changes = {("owner_id" if name == "owner" else name): value for name, value in named.items()}
+    changes = body.model_dump(mode="json", exclude_unset=True, include={"name", "context", "owner", "due_date"})
     wanted = []
     if changes:
         args = {"changes": changes, "reason": body.reason}

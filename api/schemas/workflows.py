@@ -175,7 +175,14 @@ class Incidents(Shape):
     next_cursor: str | None
 
 
-class WorkflowDetail(Workflow):
+class AsOfStamp(Shape):
+    """Which moment an answer tells of; absent where it tells of the present."""
+
+    as_of: str | None = Field(default=None, description="The moment that was asked for, in UTC.")
+    journal_seq: int | None = Field(default=None, description="Position in the workflow's journal at that moment.")
+
+
+class WorkflowDetail(Workflow, AsOfStamp):
     """An instance in full."""
 
     steps: list[StepCounts]
@@ -186,7 +193,7 @@ class WorkflowDetail(Workflow):
     children: list[Related]
 
 
-class Executions(Shape):
+class Executions(AsOfStamp):
     """A page of executions."""
 
     items: list[Execution]

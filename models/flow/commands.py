@@ -108,7 +108,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amend:
-    """Change name, owner, due date or context of the instance. Values JSON-ready; keys are the row's columns."""
+    """Change name, owner, due date or context of the instance. Values JSON-ready; keys as in the API."""
 
     kind: Literal["amend"] = "amend"
     command_id: str | None

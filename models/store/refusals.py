@@ -139,3 +139,15 @@ class ExecutionsRequiredError(StoreError):
     """Name at least one execution and at most {maximum}, each only once."""
 
     code = "executions_invalid"
+
+
+class AsOfBeforeStartError(StoreError):
+    """At {as_of} the workflow had not begun; ask for a later moment."""
+
+    code = "as_of_before_start"
+
+
+class AsOfInFutureError(StoreError):
+    """{as_of} is still to come; only the past can be told."""
+
+    code = "as_of_in_future"

@@ -169,7 +169,7 @@ class EngineDouble:
         )
         for name, value in command.body["args"].get("changes", {}).items():
             instance = await session.get_one(WorkflowInstance, (tenant, command.workflow_instance_id))
-            setattr(instance, name, value)
+            setattr(instance, "owner_id" if name == "owner" else name, value)
         return {"outcome": command.kind}
 
 

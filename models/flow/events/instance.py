@@ -13,6 +13,9 @@ class InstanceStarted:
     kind: Literal["instance_started"] = "instance_started"
     at: datetime
     subjects: int
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Process, name, owner, due date and context at the start; record adds them, so that a past can be told without
+    the row of today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

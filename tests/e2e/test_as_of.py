@@ -1,0 +1,68 @@
+"""Any moment of a workflow can be asked for over HTTP."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from tests.e2e.people import Json, Person
+from tests.e2e.walk import instantiate
+
+
+def test_a_workflow_is_shown_as_it_was(admin: Person, engineer: Person, quality_manager: Person) -> None:
+    process = instantiate(admin, "CAPA_8D")
+    subject = {"subject_type": "CAPA", "identifier": f"CAPA-{uuid4().hex[:6]}"}
+    started = engineer.post(
+        "/api/workflows/",
+        {"process": process["id"], "subjects": [subject], "name": "First", "context": {"line": 1}},
+        expect=201,
+    )
+    path = f"/api/workflows/{started['id']}/"
+    at_first = _now(engineer, path)
+    quality_manager.patch(path, {"owner": _id(quality_manager), "name": "Second", "due_date": "2031-05-01"})
+    execution = engineer.open_execution(started["id"])
+    engineer.post(f"/api/executions/{execution['id']}/claim/")
+    claimed = _now(engineer, path)
+    quality_manager.patch(path, {"status": "cancelled", "reason": "A duplicate of another one."})
+
+    first = engineer.get(path, as_of=at_first)
+    assert (first["name"], first["due_date"], first["status"]) == ("First", None, "in_progress")
+    assert first["owner"]["username"] == engineer.username
+    assert first["context"] == {"line": 1}
+    then = engineer.get(path, as_of=claimed)
+    assert (then["name"], then["due_date"], then["status"]) == ("Second", "2031-05-01", "in_progress")
+    assert then["owner"]["username"] == quality_manager.username
+    assert then["journal_seq"] > first["journal_seq"]
+    assert datetime.fromisoformat(then["as_of"]) == datetime.fromisoformat(claimed)
+    (open_one,) = engineer.items(f"{path}executions/", as_of=claimed, status="claimed")
+    assert open_one["assigned_to"]["username"] == engineer.username
+    assert engineer.items(f"{path}executions/", as_of=at_first)[0]["assigned_to"] is None
+    now = engineer.get(path)
+    assert (now["status"], now["owner"]["username"]) == ("cancelled", quality_manager.username)
+    assert "as_of" not in now
+
+
+def test_moments_that_cannot_be_told_are_problems(admin: Person, engineer: Person) -> None:
+    process = instantiate(admin, "CAPA_8D")
+    subject = {"subject_type": "CAPA", "identifier": f"CAPA-{uuid4().hex[:6]}"}
+    started = engineer.post("/api/workflows/", {"process": process["id"], "subjects": [subject]}, expect=201)
+    path = f"/api/workflows/{started['id']}/"
+    before = datetime.fromisoformat(started["created_at"]) - timedelta(days=1)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert engineer.get(path, 404, as_of=before.isoformat())["code"] == "as_of_before_start"
+    assert engineer.get(f"{path}executions/", 404, as_of=before.isoformat())["code"] == "as_of_before_start"
+    assert engineer.get(path, 422, as_of=later.isoformat())["code"] == "as_of_in_future"
+    assert engineer.get(f"/api/workflows/{uuid4()}/", 404, as_of=before.isoformat())["code"] == "not_found"
+    for wrong in ("yesterday", "2026-03-31", "2026-03-31T10:00:00", "1774951200", "2026-13-31T10:00:00Z", ""):
+        assert engineer.get(path, 422, as_of=wrong)["code"] == "request_invalid"
+
+
+def _id(person: Person) -> Any:
+    return person.get("/api/me/")["id"]
+
+
+def _now(person: Person, path: str) -> str:
+    """A moment after all that was answered and before all that is asked from here on, by the workflow's clock."""
+    newest: list[Json] = person.items(f"{path}executions/")
+    moments = [one[name] for one in newest for name in ("entered_at", "started_at") if one[name]]
+    now: str = max([*moments, datetime.now(UTC).isoformat()], key=datetime.fromisoformat)
+    return now
