@@ -22,7 +22,7 @@ from models.db import tenant_session
 from models.flow.graph import ProcessCategory
 from models.flow.ids import requirement_id
 from models.flow.state import Ref, execution_id
-from models.store.commands import Wanted, accept
+from models.store.commands import accept, slices
 from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.evidence import Projected, project
 from models.store.identifiers import next_identifier
@@ -99,23 +99,28 @@ class BySignal:
         _check_one((await self.command("complete", instance, [subject], step)).response)
 
     async def complete_many(self, instance: str, subjects: Sequence[int], step: int) -> None:
-        settled = await self.command("complete", instance, subjects, step)
-        _check_all(settled.response["items"], len(subjects))
+        """One request, cut into commands as the API cuts it."""
+        settled = await self.commands("complete", instance, subjects, step)
+        _check_all([item for one in settled for item in one.response["items"]], len(subjects))
 
     async def command(self, kind: str, instance: str, subjects: Sequence[int], step: int) -> Settled:
         """Any command to executions of one step, until it is settled."""
+        (settled,) = await self.commands(kind, instance, subjects, step)
+        return settled
+
+    async def commands(self, kind: str, instance: str, subjects: Sequence[int], step: int) -> list[Settled]:
+        """A bulk request until all its commands are settled."""
         person = self.site.person
-        executions = tuple(_execution(instance, subject, step) for subject in subjects)
-        wanted = Wanted(kind=kind, instance_id=UUID(instance), executions=executions, args={})
+        wanted = slices(kind, {}, {UUID(instance): [_execution(instance, subject, step) for subject in subjects]})
         async with tenant_session(self.site.app, person.tenant_id) as session:
-            accepted = await accept(session, person, [wanted], key=None, fingerprint="")
+            accepted = await accept(session, person, wanted, key=None, fingerprint="")
         with self.waiter.commands(person.tenant_id, accepted.ids) as ticket:
             await signal_commands(self.site.client, instance, [str(one) for one in accepted.ids])
             await ticket.wait(PATIENCE)
-        settled = ticket.found.get(accepted.ids[0])
-        if settled is None or settled.outcome != "accepted":
-            raise NotCompletedError(str(settled))
-        return settled
+        settled = [ticket.found.get(one) for one in accepted.ids]
+        if any(one is None or one.outcome != "accepted" for one in settled):
+            raise NotCompletedError(str(settled)[:500])
+        return [one for one in settled if one is not None]
 
     async def history(self, instance: str) -> int:
         return await history_length(self.site.client, instance)

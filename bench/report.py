@@ -41,13 +41,7 @@ def results_of(samples: Samples, sizes: Sizes, load: Mapping[str, float]) -> Res
         measured.setdefault(contender, {})[measure] = value
     ratios = [rule.judge(samples) for rule in RULES]
     return {
-        "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "machine": {
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "load": {when: round(value, 1) for when, value in load.items()},
-        },
+        **here_and_now(load),
         "sizes": asdict(sizes),
         "measured": measured,
         "ratios": [
@@ -56,6 +50,19 @@ def results_of(samples: Samples, sizes: Sizes, load: Mapping[str, float]) -> Res
         ],
         "timelines": {str(n): {k: _short(v) for k, v in one.items()} for n, one in samples.timelines.items()},
         "statements": {str(n): {k: _short(v) for k, v in one.items()} for n, one in samples.statements.items()},
+    }
+
+
+def here_and_now(load: Mapping[str, float]) -> Results:
+    """When and on what it is measured; `load` before and after."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": {
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "load": {when: round(value, 1) for when, value in load.items()},
+        },
     }
 
 
@@ -121,11 +128,21 @@ def _statements(results: Results, count: str, name: str) -> str:
 
 def markdown(results: Results) -> str:
     """The part of the README that is made."""
-    machine, sizes = results["machine"], results["sizes"]
+    return in_markdown(f"{where(results)}; {results['sizes']['passes']} passes, medians.", tables(results))
+
+
+def where(results: Results) -> str:
+    """When and on what it was measured."""
+    machine = results["machine"]
     load = ", ".join(f"{value:g} {when}" for when, value in machine["load"].items())
-    where = f"{machine['cpus']} processors, {machine['system']}, Python {machine['python']}"
-    lines = [f"{results['at']}, {where}; load average {load}; {sizes['passes']} passes, medians."]
-    for title, rows in tables(results).items():
+    computer = f"{machine['cpus']} processors, {machine['system']}, Python {machine['python']}"
+    return f"{results['at']}, {computer}; load average {load}"
+
+
+def in_markdown(first: str, tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
+    """Tables with their titles, after a first line."""
+    lines = [first]
+    for title, rows in tables.items():
         lines += ["", f"### {title}", "", *_piped(rows)]
     return "\n".join(lines)
 
@@ -136,10 +153,10 @@ def _piped(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in body)]
 
 
-def printed(results: Results) -> list[Table]:
+def printed(tables: Mapping[str, Sequence[Sequence[str]]]) -> list[Table]:
     """For the terminal."""
     found = []
-    for title, (head, *body) in tables(results).items():
+    for title, (head, *body) in tables.items():
         table = Table(title=title)
         for number, name in enumerate(head):
             table.add_column(name, justify="right" if number else "left")
@@ -155,11 +172,20 @@ def with_tables(readme: str, results: Results) -> str:
     Raises:
         ValueError: the marks are not there.
     """
-    before, _, rest = readme.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    return between(readme, BEGIN, END, markdown(results))
+
+
+def between(readme: str, begin: str, end: str, made: str) -> str:
+    """The text with what stands between two marks replaced.
+
+    Raises:
+        ValueError: the marks are not there.
+    """
+    before, _, rest = readme.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
         raise ValueError("bench/README.md has lost its marks")
-    return f"{before}{BEGIN}\n{markdown(results)}\n{END}{after}"
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 def write(results: Results) -> None:

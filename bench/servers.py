@@ -112,15 +112,22 @@ async def site_of(running: Servers) -> AsyncIterator[Site]:
 @asynccontextmanager
 async def by_signal(running: Servers, site: Site) -> AsyncIterator[BySignal]:
     """Our worker in this very process, as the rows have theirs."""
-    system = system_engine(running.settings)
     stop = asyncio.Event()
-    async with Waiter(listen_url(running.product.database_url), system) as waiter:
+    async with caller(running, site) as ours:
         serving = asyncio.create_task(serve(running.settings, site.client, stop))
         try:
-            yield BySignal(site, waiter)
+            yield ours
         finally:
             stop.set()
             await serving
+
+
+@asynccontextmanager
+async def caller(running: Servers, site: Site) -> AsyncIterator[BySignal]:
+    """Who commands and waits for outcomes, in this process; the worker is somebody else's."""
+    system = system_engine(running.settings)
+    async with Waiter(listen_url(running.product.database_url), system) as waiter:
+        yield BySignal(site, waiter)
     await system.dispose()
 
 
