@@ -12,7 +12,7 @@ from activities.projection import Place
 from models.enums import CommandOutcome
 from models.flow import events as ev
 from models.flow.batch import Outcome
-from models.flow.state import Ref, execution_id
+from models.flow.state import Ref
 from models.store.bulk import update_rows
 from models.store.views import execution_views
 from models.tables import Command
@@ -52,7 +52,7 @@ async def _views(
     for outcomes in by_command.values():
         refs = [outcome.ref for outcome in outcomes if outcome.ref is not None and outcome.ref.subject >= 0]
         if len(refs) <= SHOWN:
-            wanted += [execution_id(place.instance, ref) for ref in refs]
+            wanted += [place.id(ref) for ref in refs]
             wanted += [one for ref in refs for one in entered.get(ref.subject, ())]
     return await execution_views(session, place.tenant, list(dict.fromkeys(wanted))) if wanted else {}
 
@@ -93,21 +93,21 @@ def _answer(
     outcome, item = outcomes[0], items[0]
     answer: dict[str, Any] = dict(item)
     if outcome.ref is not None and outcome.ref.subject >= 0:
-        answer["execution"] = views.get(execution_id(place.instance, outcome.ref))
+        answer["execution"] = views.get(place.id(outcome.ref))
         answer["next"] = [views[one] for one in _following(outcome.ref, place, entered) if one in views]
         answer["items"] = items
     return answer
 
 
 def _following(ref: Ref, place: Place, entered: Mapping[int, list[UUID]]) -> list[UUID]:
-    return [one for one in entered.get(ref.subject, ()) if one != execution_id(place.instance, ref)]
+    return [one for one in entered.get(ref.subject, ()) if one != place.id(ref)]
 
 
 def _item(place: Place, outcome: Outcome) -> dict[str, Any]:
     known = outcome.ref is not None and outcome.ref.subject >= 0
     item: dict[str, Any] = {}
     if outcome.ref is not None and known:
-        item["execution_id"] = str(execution_id(place.instance, outcome.ref))
+        item["execution_id"] = str(place.id(outcome.ref))
     if outcome.refused:
         return {**item, "code": outcome.outcome, "params": dict(outcome.params)}
     return {**item, "outcome": outcome.outcome}

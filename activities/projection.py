@@ -4,7 +4,7 @@ One statement per cohort, whatever its size. The twin of `models.flow.evolve`: a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from typing import Any, assert_never
@@ -18,7 +18,7 @@ from activities.contract import Cohort
 from models.flow import events as ev
 from models.flow.errors import describe
 from models.flow.ids import step_id
-from models.flow.state import Ref, execution_id
+from models.flow.state import Ref, execution_ids
 
 _RUNNING = text(
     "UPDATE workflow_instance SET status = 'in_progress', started_at = :at WHERE tenant_id = :tenant AND id = :instance"
@@ -142,10 +142,20 @@ class Place:
     tenant: UUID
     instance: UUID
     process: UUID
+    _known: dict[tuple[str, int, str], dict[int, UUID]] = field(default_factory=dict, compare=False, repr=False)
+    """Ids by place and subject: a record asks for the same ones a dozen times, and each costs a hash."""
 
     def ids(self, ref: Ref, subjects: Sequence[int]) -> list[UUID]:
         """The executions of a cohort."""
-        return [execution_id(self.instance, ref._replace(subject=subject)) for subject in subjects]
+        known = self._known.setdefault(ref[1:], {})
+        missing = [subject for subject in subjects if subject not in known]
+        if missing:
+            known.update(zip(missing, execution_ids(self.instance, ref, missing), strict=True))
+        return [known[subject] for subject in subjects]
+
+    def id(self, ref: Ref) -> UUID:
+        """One execution."""
+        return self.ids(ref, (ref.subject,))[0]
 
 
 async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> None:
@@ -209,7 +219,7 @@ def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[st
         case ev.IncidentOpened():
             return _OPEN_INCIDENT, {
                 "incident": UUID(event.incident_id),
-                "execution": execution_id(place.instance, event.ref._replace(subject=cohort.subjects[0])),
+                "execution": place.ids(event.ref, cohort.subjects)[0],
                 "code": event.code,
                 "message": describe(event.code, event.params),
                 "params": dict(event.params),

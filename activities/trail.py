@@ -3,7 +3,7 @@
 Old values come from the rows before the record; what happens within it is followed along.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ from activities.projection import Place
 from models.flow import events as ev
 from models.flow.graph import Graph
 from models.flow.state import Ref, execution_id
-from models.store.audit import Actor, AuditDraft, engine_actor
+from models.store.audit import Actor, AuditDraft, Json, engine_actor
 
 _BEFORE = text(
     """
@@ -113,14 +113,16 @@ class Trail:
     asked: Mapping[str, Asked]
     before: Mapping[Ref, Before]
     drafts: list[AuditDraft] = field(default_factory=list)
-    _statuses: dict[Ref, dict[str, Any]] = field(default_factory=dict)
+    _values: dict[Ref, Json | None] = field(default_factory=dict)
+    """What each execution shows now; equal ones are the same object."""
+    _known: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with what the executions were."""
-        self._statuses = {ref: _values(one.status, one.username) for ref, one in self.before.items()}
+        self._values = {ref: self._shown(one.status, one.username) for ref, one in self.before.items()}
 
     def note(self, cohort: Cohort) -> None:
-        """Draft the entries of one cohort."""
+        """Draft the entries of one cohort: one for those that were alike and became alike."""
         event = cohort.event
         if event.kind in _SILENT:
             return
@@ -133,33 +135,42 @@ class Trail:
             return
         details = self._details(event)
         status = event.status if isinstance(event, ev.ExecutionDiverted) else _BECOMES.get(event.kind)
-        for subject, execution in zip(cohort.subjects, self.place.ids(ref, cohort.subjects), strict=True):
-            at = ref._replace(subject=subject)
-            old = self._statuses.get(at)
-            new = old if status is None else self._become(at, status, event, actor)
+        for old, subjects in self._alike(ref, cohort.subjects):
+            new = old if status is None else self._become(ref, subjects, status, _holder(event, old, actor))
             self.drafts.append(
                 AuditDraft(
                     action=event.kind,
                     object_type="execution",
-                    object_id=execution,
                     old=old,
                     new={**(new or {}), **details} if details else new,
                     reason=reason,
                     instance_id=self.place.instance,
-                    execution_id=execution,
                     actor=actor,
+                    executions=self.place.ids(ref, subjects),
                 )
             )
 
-    def _become(self, at: Ref, status: str, event: ev.Event, actor: Actor) -> dict[str, Any]:
-        before = self._statuses.get(at, {})
-        holder = before.get("assigned_to")
-        if event.kind in {"execution_claimed", "execution_started", "execution_restored"}:
-            holder = actor.name
-        elif event.kind in {"execution_released", "execution_entered"}:
-            holder = None
-        self._statuses[at] = _values(status, holder)
-        return self._statuses[at]
+    def _alike(self, place: Ref, subjects: Sequence[int]) -> list[tuple[Json | None, list[int]]]:
+        """The subjects by what their executions at one place show now."""
+        _, step, visit, branch = place
+        groups: dict[int, tuple[Json | None, list[int]]] = {}
+        for subject in subjects:
+            shown = self._values.get(Ref(subject, step, visit, branch))
+            groups.setdefault(id(shown), (shown, []))[1].append(subject)
+        return list(groups.values())
+
+    def _become(self, place: Ref, subjects: Sequence[int], status: str, holder: str | None) -> Json:
+        _, step, visit, branch = place
+        shown = self._shown(status, holder)
+        self._values.update((Ref(subject, step, visit, branch), shown) for subject in subjects)
+        return shown
+
+    def _shown(self, status: str, assigned_to: str | None) -> Json:
+        known = self._known.get((status, assigned_to))
+        if known is None:
+            known = {"status": status} if assigned_to is None else {"status": status, "assigned_to": assigned_to}
+            self._known[status, assigned_to] = known
+        return known
 
     def _note_instance(self, event: ev.Event, actor: Actor, reason: str) -> None:
         self.drafts.append(
@@ -184,5 +195,10 @@ class Trail:
         return details
 
 
-def _values(status: str, assigned_to: str | None) -> dict[str, Any]:
-    return {"status": status} if assigned_to is None else {"status": status, "assigned_to": assigned_to}
+def _holder(event: ev.Event, old: Json | None, actor: Actor) -> str | None:
+    """Who has it in their hands after the event."""
+    if event.kind in {"execution_claimed", "execution_started", "execution_restored"}:
+        return actor.name
+    if event.kind in {"execution_released", "execution_entered"}:
+        return None
+    return (old or {}).get("assigned_to")

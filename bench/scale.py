@@ -67,7 +67,6 @@ class Scale:
     memory: dict[int, float] = field(default_factory=dict)
 
 
-
 async def scale(running: Servers, sizes: ScaleSizes, say: Say) -> Scale:
     """Everything, in turn."""
     found = Scale()

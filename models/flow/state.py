@@ -4,9 +4,10 @@ Rows live in PostgreSQL; this is what the workflow needs to decide. A subject is
 (0 … n-1), so the state of 10,000 subjects stays small; `execution_id` turns a token's place into the row's id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha1
 from typing import NamedTuple, NewType
 from uuid import UUID, uuid5
 
@@ -127,6 +128,18 @@ class State:
 def execution_id(instance_id: str | UUID, ref: Ref) -> UUID:
     """The deterministic id of an execution: uuid5 of instance, subject, step, visit and branch."""
     return uuid5(UUID(str(instance_id)), f"execution/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}")
+
+
+def execution_ids(instance_id: UUID, place: Ref, subjects: Iterable[int]) -> list[UUID]:
+    """`execution_id` of many subjects at one place, at a third of the price: what they share is hashed once."""
+    namespace = sha1(instance_id.bytes + b"execution/", usedforsecurity=False)
+    rest = f"/{place.step}/{place.visit}/{place.branch}".encode()
+    found = []
+    for subject in subjects:
+        hashed = namespace.copy()
+        hashed.update(b"%d%b" % (subject, rest))
+        found.append(UUID(bytes=hashed.digest()[:16], version=5))
+    return found
 
 
 def child_instance_id(instance_id: str | UUID, ref: Ref, requirement: str, number: int) -> UUID:

@@ -3,19 +3,20 @@
 There is no way to change something and not to write here: whoever writes rows writes their audit entries with them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.enums import Chain
-from models.store.bulk import insert_rows
+from models.store.bulk import Alike, insert_alike, insert_rows
 from models.store.canonical import digest_of, utc_text
 from models.store.chain import Head, lock_chain, seal
-from models.store.chained import row_digest
+from models.store.chained import row_digest, row_digests
 from models.store.ordered_ids import ordered_ids
 from models.tables import AuditEntry
 
@@ -52,6 +53,9 @@ class AuditDraft:
     execution_id: UUID | None = None
     actor: Actor | None = None
     """Where one transaction carries out what several people asked for; else the actor of the call."""
+    executions: Sequence[UUID] = ()
+    """Where the same happened to many: each gets an entry of its own, about itself; `object_id` and `execution_id` are
+    not given then."""
 
 
 async def write_audit(
@@ -63,7 +67,9 @@ async def write_audit(
     covering: Sequence[bytes] = (),
     at: datetime | None = None,
 ) -> Head:
-    """Write the entries in one statement and seal them, with what else this transaction added, by one link.
+    """Write the entries and seal them, with what else this transaction added, by one link.
+
+    One statement, and one more for each draft about many executions.
 
     Args:
         session: The transaction that locked `head`.
@@ -78,12 +84,40 @@ async def write_audit(
     """
     moment = at or datetime.now(UTC)
     shared = _Shared(head, moment)
-    rows = [
-        _row(entry_id, draft, draft.actor or actor, shared)
-        for entry_id, draft in zip(ordered_ids(moment, len(drafts)), drafts, strict=True)
-    ]
-    await insert_rows(session, AuditEntry, rows)
-    return await seal(session, head, [*covering, *(row["digest"] for row in rows)], at=moment)
+    ids = iter(ordered_ids(moment, sum(max(1, len(draft.executions)) for draft in drafts)))
+    single: list[dict[str, Any]] = []
+    digests: list[bytes] = []
+    for draft in drafts:
+        if len(draft.executions) > FEW:
+            digests += await _write_alike(session, list(islice(ids, len(draft.executions))), draft, actor, shared)
+        else:
+            single += [_row(next(ids), one, actor, shared) for one in _each(draft)]
+    await insert_rows(session, AuditEntry, single)
+    return await seal(session, head, [*covering, *digests, *(row["digest"] for row in single)], at=moment)
+
+
+FEW = 20
+"""Entries of one draft that go with all the others into one statement; beyond it has a statement of its own."""
+
+
+def _each(draft: AuditDraft) -> Iterator[AuditDraft]:
+    if not draft.executions:
+        yield draft
+    for execution in draft.executions:
+        yield replace(draft, object_id=execution, execution_id=execution, executions=())
+
+
+async def _write_alike(
+    session: AsyncSession, ids: Sequence[UUID], draft: AuditDraft, actor: Actor, shared: "_Shared"
+) -> list[bytes]:
+    """The entries of one draft about many executions, unfolded by PostgreSQL; their digests."""
+    common = _content(draft, draft.actor or actor, shared)
+    executions = [str(one) for one in draft.executions]
+    names = [str(one) for one in ids]
+    which = {"id": names, "object_id": executions, "execution_id": executions}
+    digests = row_digests(AuditEntry, common, which)
+    await insert_alike(session, AuditEntry, Alike(common=common, varying={**which, "digest": digests}))
+    return digests
 
 
 async def audit_tenant(session: AsyncSession, actor: Actor, *drafts: AuditDraft) -> Head:
@@ -132,18 +166,24 @@ class _Shared:
         return found
 
 
-def _row(entry_id: UUID, draft: AuditDraft, actor: Actor, shared: _Shared) -> dict[str, Any]:
-    row = shared.of(actor) | {
-        "id": str(entry_id),
+def _content(draft: AuditDraft, actor: Actor, shared: _Shared) -> dict[str, Any]:
+    """All but which entry it is, and of which object."""
+    return shared.of(actor) | {
         "action": draft.action,
         "object_type": draft.object_type,
-        "object_id": str(draft.object_id),
         "instance_id": str(draft.instance_id) if draft.instance_id is not None else None,
-        "execution_id": str(draft.execution_id) if draft.execution_id is not None else None,
         "old": draft.old,
         "new": draft.new,
         "reason": draft.reason,
         "content_digest": shared.content(draft.old, draft.new),
+    }
+
+
+def _row(entry_id: UUID, draft: AuditDraft, actor: Actor, shared: _Shared) -> dict[str, Any]:
+    row = _content(draft, draft.actor or actor, shared) | {
+        "id": str(entry_id),
+        "object_id": str(draft.object_id),
+        "execution_id": str(draft.execution_id) if draft.execution_id is not None else None,
     }
     row["digest"] = row_digest(AuditEntry, row)
     return row

@@ -6,6 +6,7 @@ under row-level security.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -13,10 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 Row = Mapping[str, Any]
+
+_DIALECT = PGDialect()  # type: ignore[no-untyped-call]
 
 
 async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequence[Row]) -> None:
@@ -24,6 +28,28 @@ async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequen
     if rows:
         common, varying = _split(rows)
         await _run(session, _insert(str(table.__tablename__), tuple(common), tuple(varying)), rows, common, varying)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """Rows that differ in a few columns only.
+
+    Attributes:
+        common: what all of them have.
+        varying: column → its value in each row: bytes, or text that the column's type reads, of letters, digits and
+            hyphens only.
+    """
+
+    common: Row
+    varying: Mapping[str, Sequence[str] | Sequence[bytes]]
+
+
+async def insert_alike(session: AsyncSession, table: type[SQLModel], alike: Alike) -> None:
+    """Insert rows that PostgreSQL unfolds: what they share travels once, the rest as arrays."""
+    connection = await session.connection()
+    arrays = {f"of_{name}": f"{{{','.join(map(_element, values))}}}" for name, values in alike.varying.items()}
+    statement = _unfold(table, tuple(alike.common), tuple(alike.varying))
+    await connection.execute(statement, {"common": _json(alike.common), **arrays})
 
 
 async def update_rows(
@@ -75,6 +101,24 @@ def _insert(table: str, common: tuple[str, ...], varying: tuple[str, ...]) -> Te
     return text(
         f"INSERT INTO {table} ({_quoted(names)}) SELECT {', '.join(values)} "  # noqa: S608 - names from the code
         f"FROM {_source(table)}"
+    )
+
+
+def _element(value: str | bytes) -> str:
+    """As it stands in the text of an array, which takes a backslash away."""
+    return f"\\\\x{value.hex()}" if isinstance(value, bytes) else value
+
+
+@lru_cache(maxsize=256)
+def _unfold(table: type[SQLModel], common: tuple[str, ...], varying: tuple[str, ...]) -> TextClause:
+    name, columns = str(table.__tablename__), table.metadata.tables[str(table.__tablename__)].c
+    types = [columns[one].type.compile(_DIALECT) for one in varying]
+    arrays = ", ".join(f"CAST(:of_{one} AS {kind}[])" for one, kind in zip(varying, types, strict=True))
+    values = [*(f'same."{one}"' for one in common), *(f'given."{one}"' for one in varying)]
+    return text(
+        f"INSERT INTO {name} ({_quoted([*common, *varying])}) SELECT {', '.join(values)} "  # noqa: S608 - as above
+        f"FROM json_populate_record(NULL::{name}, CAST(:common AS json)) AS same, "
+        f"unnest({arrays}) AS given ({_quoted(varying)})"
     )
 
 

@@ -5,6 +5,7 @@ A column joins a digest at the end of its table's list and never leaves it, or o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +13,7 @@ from sqlmodel import SQLModel
 
 from models.enums import Chain
 from models.store.bulk import insert_rows
-from models.store.canonical import digest_of
+from models.store.canonical import canonical, digest_of
 from models.store.chain import Head
 from models.tables import (
     ApprovalResponse,
@@ -82,6 +83,27 @@ def row_digest(table: type[SQLModel], row: Mapping[str, Any]) -> bytes:
         KeyError: for a covered column that the row does not give; defaults of the database would escape the digest.
     """
     return digest_of([table.__tablename__, *(row[name] for name in _BY_TABLE[table].covered)])
+
+
+def row_digests(table: type[SQLModel], common: Mapping[str, Any], varying: Mapping[str, Sequence[str]]) -> list[bytes]:
+    """`row_digest` of rows that differ in a few columns of plain text only; what they share is spelled once.
+
+    Args:
+        table: One of `CHAINED`.
+        common: The columns that all rows share.
+        varying: Column → its text in each row, free of what JSON would escape (ids, hexadecimal).
+    """
+    spelled = [canonical(table.__tablename__)]
+    order = []
+    for name in _BY_TABLE[table].covered:
+        if name in varying:
+            order.append(varying[name])
+            spelled.append(b'"%b"')
+        else:
+            spelled.append(canonical(common[name]).replace(b"%", b"%%"))
+    template = b"[" + b",".join(spelled) + b"]"
+    rows = zip(*(map(str.encode, texts) for texts in order), strict=True)
+    return [sha256(template % row).digest() for row in rows]
 
 
 async def add_chained(

@@ -1,11 +1,15 @@
 """From the first step to the end: entering, claiming, starting, completing, releasing, ending."""
 
+from uuid import UUID
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.evolve import fold
-from models.flow.state import Ref, State, execution_id
+from models.flow.state import Ref, State, execution_id, execution_ids
 from models.flow.status import ExecutionStatus as S
 from models.flow.status import InstanceStatus
 from tests.flow.scene import INSTANCE, LINE, Scene, edge, end, gate, graph, kinds, of_type, step
@@ -193,4 +197,14 @@ def test_ids_follow_from_the_place() -> None:
     assert execution_id(INSTANCE, Ref(0, "a")) == execution_id(INSTANCE, Ref(0, "a", 1, ""))
     refs = [Ref(s, k, v, b) for s in (0, 1) for k in ("a", "b") for v in (1, 2) for b in ("", "x")]
     assert len({execution_id(INSTANCE, ref) for ref in refs}) == len(refs)
+
+
+_NAME = st.text(st.characters(codec="utf-8"), max_size=5)
+
+
+@given(st.lists(st.integers(-1, 20_000), max_size=5), _NAME, st.integers(1, 12), _NAME)
+def test_ids_of_many_are_those_of_each(subjects: list[int], step_key: str, visit: int, branch: str) -> None:
+    place = Ref(0, step_key, visit, branch)
+    each = [execution_id(INSTANCE, place._replace(subject=subject)) for subject in subjects]
+    assert execution_ids(UUID(INSTANCE), place, subjects) == each
     assert State(instance_id=INSTANCE) == State(instance_id=INSTANCE)

@@ -1,6 +1,7 @@
 """The audit trail: complete entries, many at once, in the transaction of what they tell of."""
 
-from uuid import uuid4
+from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -8,12 +9,12 @@ from sqlmodel import col, select
 
 from models.db import tenant_session
 from models.enums import Chain
-from models.store.audit import Actor, AuditDraft, audit_tenant, engine_actor, write_audit
+from models.store.audit import FEW, Actor, AuditDraft, audit_tenant, engine_actor, write_audit
 from models.store.bulk import insert_rows, update_rows
 from models.store.chain import lock_chain
 from models.store.verify import verify_chain
 from models.tables import AuditEntry, Subject
-from tests.store.scene import NOW, Scene
+from tests.store.scene import NOW, Scene, as_superuser
 
 
 async def entries(app: AsyncEngine, scene: Scene) -> list[AuditEntry]:
@@ -78,6 +79,38 @@ async def test_two_thousand_entries_are_one_link(app: AsyncEngine, scene: Scene)
         assert (await write_audit(session, scene.actor, drafts, head=head)).n == 1
         assert await verify_chain(session, scene.tenant, Chain.INSTANCE, scene.instance) == []
     assert len(await entries(app, scene)) == 2000
+
+
+async def test_the_same_for_many_is_an_entry_for_each_under_one_link(app: AsyncEngine, scene: Scene) -> None:
+    """Percent, quotes and backslashes too, for what many share is spelled once and unfolded by the database."""
+    many = [uuid4() for _ in range(FEW + 1)]
+    old, new = {"status": "pending"}, {"status": "done", "note": '100 % "é" \\x'}
+    alike = AuditDraft(action="b", object_type="execution", old=old, new=new, reason="5 %b", executions=many)
+    one = AuditDraft(action="a", object_type="instance", object_id=scene.instance)
+    few = replace(alike, action="c", executions=many[:2], actor=engine_actor(scene.tenant))
+    async with tenant_session(app, scene.tenant) as session:
+        head = await lock_chain(session, scene.tenant, Chain.INSTANCE, scene.instance)
+        assert (await write_audit(session, scene.actor, [one, alike, few], head=head)).n == 1
+        assert await verify_chain(session, scene.tenant, Chain.INSTANCE, scene.instance) == []
+        told = (await session.exec(select(AuditEntry).order_by(col(AuditEntry.id)))).all()
+    assert [(entry.action, entry.object_id) for entry in told] == [
+        ("a", str(scene.instance)), *(("b", str(n)) for n in many), *(("c", str(n)) for n in many[:2]),
+    ]  # fmt: skip
+    assert all(entry.execution_id == UUID(entry.object_id) for entry in told[1:])
+    assert [(entry.old, entry.new, entry.reason) for entry in told[1:]] == [(old, new, "5 %b")] * (len(many) + 2)
+    assert {entry.actor_name for entry in told[-2:]} == {"system"}
+
+
+async def test_one_of_many_that_was_tampered_with_is_found(app: AsyncEngine, scene: Scene, database: str) -> None:
+    draft = AuditDraft(action="b", object_type="execution", executions=[uuid4() for _ in range(FEW + 1)])
+    async with tenant_session(app, scene.tenant) as session:
+        head = await lock_chain(session, scene.tenant, Chain.INSTANCE, scene.instance)
+        await write_audit(session, scene.actor, [draft], head=head)
+    guilty = draft.executions[3]
+    as_superuser(database, "UPDATE audit_entry SET reason = 'another' WHERE execution_id = %s", guilty)
+    async with tenant_session(app, scene.tenant) as session:
+        found = await verify_chain(session, scene.tenant, Chain.INSTANCE, scene.instance)
+    assert [(one.what, one.table) for one in found] == [("row_changed", "audit_entry")]
 
 
 async def test_nothing_is_audited_that_did_not_happen(app: AsyncEngine, scene: Scene) -> None:
