@@ -18,6 +18,7 @@ def process_problems(graph: Any) -> list[dict[str, str]]:
 
 def _configs(graph: Any) -> list[dict[str, str]]:
     found = []
+    steps = {str(step.get("key")) for step in _objects(graph, "steps")}
     for number, step in enumerate(_objects(graph, "steps")):
         for place, requirement in enumerate(_objects(step, "requirements")):
             config = requirement.get("config") or {}
@@ -27,7 +28,7 @@ def _configs(graph: Any) -> list[dict[str, str]]:
             path = f"steps[{number}].requirements[{place}].config"
             found += [
                 {"code": one.code, "path": path + one.pointer.replace("/", "."), "message": one.message}
-                for one in registry.problems_of(str(kind), config)
+                for one in registry.problems_of(str(kind), config, steps=steps)
             ]
     return found
 

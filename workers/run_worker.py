@@ -18,6 +18,7 @@ from activities.registry import core_activities
 from activities.site import site_activities
 from models.db import app_engine, system_engine
 from models.settings import Settings
+from workers.by_the_clock import watch_the_clock
 from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
 from workers.polling import SITE_PREFIX
@@ -58,6 +59,7 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
             group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
             group.create_task(Sweep(system=system, app=app, client=client, task_queue=queue).run(stop))
             group.create_task(seal_daily(app, system, stop))
+            group.create_task(watch_the_clock(app, system, stop))
             yield
     finally:
         await app.dispose()

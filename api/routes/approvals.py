@@ -21,9 +21,11 @@ from api.schemas import approvals as shapes
 from api.services import Services
 from models.enums import ApprovalDecision, ApprovalState
 from models.requirements.approval import request_json
-from models.requirements.deciding import Decision, decide_approval, request_again
+from models.requirements.asking import delegate_request, recall_request, request_again
+from models.requirements.deciding import Decision, decide_approval
 from models.store.approvals import list_requests, responses_of
 from models.store.content import content_hashes
+from models.store.delegations import delegations_of
 from models.store.gate_errors import ApprovalUnknownError
 
 router = APIRouter(tags=["approvals"])
@@ -34,8 +36,8 @@ _COMMON = (
     "idempotency_conflict",
 )  # fmt: skip
 _DECIDING = (
-    "approval_closed", "not_an_approver", "already_answered", "self_approval", "content_changed", "reason_required",
-    "requirement_out_of_order",
+    "approval_closed", "not_an_approver", "approval_delegated", "already_answered", "self_approval", "content_changed",
+    "reason_required", "requirement_out_of_order",
 )  # fmt: skip
 
 
@@ -120,6 +122,44 @@ async def re_request_approval(
     return await once(held, caller, caller.person, how, mark, work, status=201)
 
 
+@router.post(
+    "/api/approvals/{approval_id}/recall/",
+    response_model=shapes.Approval,
+    responses=responses(*_COMMON, "approval_closed", "not_the_requester", "already_claimed", "reason_required"),
+)
+async def recall_a_request(
+    approval_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Recall | None, Body()] = None
+) -> Any:
+    """Take a pending request back, with a reason; it can be requested again."""
+    reason = (body or shapes.Recall()).reason
+
+    async def work(session: AsyncSession) -> dict[str, Any]:
+        await recall_request(session, caller.person, approval_id, reason, datetime.now(UTC))
+        return await _one(session, caller.tenant_id, approval_id)
+
+    mark = commanding.fingerprint(f"approvals/{approval_id}/recall", {"reason": reason})
+    return await once(held, caller, caller.person, how, mark, work)
+
+
+@router.post(
+    "/api/approvals/{approval_id}/delegate/",
+    response_model=shapes.Approval,
+    responses=responses(
+        *_COMMON, "approval_closed", "not_an_approver", "already_answered", "delegation_not_allowed",
+        "delegation_invalid", "reason_required",
+    ),
+)  # fmt: skip
+async def delegate_a_request(approval_id: UUID, caller: Caller, held: Held, how: How, body: shapes.Delegation) -> Any:
+    """Hand my answer in the current stage on to another person, where the template allows it."""
+
+    async def work(session: AsyncSession) -> dict[str, Any]:
+        await delegate_request(session, caller.person, approval_id, body.to, body.reason, datetime.now(UTC))
+        return await _one(session, caller.tenant_id, approval_id)
+
+    mark = commanding.fingerprint(f"approvals/{approval_id}/delegate", body.model_dump())
+    return await once(held, caller, caller.person, how, mark, work)
+
+
 async def _decide(
     held: Services, caller: Principal, how: How, approval_id: UUID, decision: ApprovalDecision, body: shapes.Answer
 ) -> JSONResponse:
@@ -143,11 +183,12 @@ async def _one(session: AsyncSession, tenant_id: UUID, approval_id: UUID) -> dic
 async def _shown(session: AsyncSession, tenant_id: UUID, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
     if not rows:
         return []
-    answers = await responses_of(session, tenant_id, [row["id"] for row in rows])
+    ids = [row["id"] for row in rows]
+    answers, given_away = await responses_of(session, tenant_id, ids), await delegations_of(session, tenant_id, ids)
     hashes = await content_hashes(session, tenant_id, {row["execution_id"] for row in rows})
     return [
         {
-            **request_json(row, answers.get(row["id"], ())),
+            **request_json(row, answers.get(row["id"], ()), given_away.get(row["id"], ())),
             "execution": str(row["execution_id"]),
             "requirement": {
                 "id": str(row["requirement_id"]),

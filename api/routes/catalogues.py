@@ -30,8 +30,8 @@ router = APIRouter(tags=["catalogues"])
 READ: Final = [Depends(needs("process.read"))]
 EDIT: Final = [Depends(needs("catalog.edit"))]
 RULE: Final = [Depends(needs("process.approve"))]
-"""Who approves and what is in tolerance holds at once in processes in force: whoever may approve those changes it."""
-NULLABLE: Final = frozenset({"due_in", "nominal", "upper_tol", "lower_tol"})
+"""Who approves and what is in tolerance decides over the versions to come: whoever may approve those changes it."""
+NULLABLE: Final = frozenset({"due_in", "remind_before", "nominal", "upper_tol", "lower_tol"})
 """What a PATCH may set to null."""
 
 Search = Annotated[str, Query(max_length=200, description="Part of key or name.")]
@@ -110,7 +110,7 @@ async def get_approval_template(entry_id: UUID, caller: Caller, session: Db) -> 
 async def change_approval_template(
     entry_id: UUID, caller: Caller, session: Db, body: shapes.ChangedApprovalTemplate
 ) -> Any:
-    """Change who has to approve from now on."""
+    """Change who has to approve in versions that are approved from now on; those in force keep their copy."""
     return await _changed(session, caller, APPROVAL_TEMPLATES, entry_id, body)
 
 
@@ -157,7 +157,7 @@ async def get_measurement_definition(entry_id: UUID, caller: Caller, session: Db
 async def change_measurement_definition(
     entry_id: UUID, caller: Caller, session: Db, body: shapes.ChangedMeasurementDefinition
 ) -> Any:
-    """Change a characteristic or its limits; values measured before keep their verdict."""
+    """Change a characteristic or its limits for versions approved from now on; those in force keep their copy."""
     return await _changed(session, caller, MEASUREMENT_DEFINITIONS, entry_id, body)
 
 

@@ -22,6 +22,21 @@ class Again(Body):
     comment: Text = ""
 
 
+class Recall(Body):
+    """Why it is taken back."""
+
+    reason: Text = ""
+
+
+class Delegation(Body):
+    """To whom the answer is handed on, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "quentin", "reason": "On leave until Monday."}]})
+
+    to: str = Field(min_length=1, max_length=200, description="Id or username.")
+    reason: Text = ""
+
+
 class Approval(Shape):
     """One round of a request, with what it is about."""
 
@@ -39,8 +54,13 @@ class Approval(Shape):
     content_hash: str = Field(description="Hash of what is there to be approved now.")
     requested_at: str
     due_at: str | None
+    reminded_at: str | None
+    overdue_at: str | None = Field(description="When it was noticed to be overdue.")
     decided_at: str | None
+    allow_delegation: bool
+    on_reject: Json | None = Field(description="What a rejection leads to.")
     responses: list[Json]
+    delegations: list[Json]
 
 
 class Approvals(Shape):

@@ -74,7 +74,8 @@ class NewApprovalTemplate(Body):
         json_schema_extra={
             "examples": [
                 {"key": "gate_1", "name": "Phase Gate 1", "due_in": "P5D",
-                 "stages": [{"name": "Technical", "mode": "any", "roles": ["engineer"]},
+                 "remind_before": "P1D", "escalate_to": {"roles": ["admin"]}, "allow_delegation": True,
+                 "stages": [{"name": "Technical", "mode": "any", "roles": ["engineer"], "veto": False},
                             {"name": "Quality", "mode": "n_of_m", "n": 2, "roles": ["quality_manager"]}]}
             ]
         }
@@ -84,16 +85,22 @@ class NewApprovalTemplate(Body):
     name: Name
     stages: list[Json] = Field(min_length=1, max_length=20)
     due_in: Duration | None = None
+    remind_before: Duration | None = Field(default=None, description="A reminder so long before it is due.")
+    escalate_to: Json = Field(default_factory=dict, description="Roles and users who hear of it once it is overdue.")
     allow_self_approval: bool = False
+    allow_delegation: bool = Field(default=False, description="Whether approvers may hand their answer on.")
 
 
 class ChangedApprovalTemplate(Body):
-    """What is to change; requests that are open keep the stages they opened with."""
+    """What is to change; approved processes and open requests keep what they have."""
 
     name: Name | None = None
     stages: list[Json] | None = Field(default=None, max_length=20)
     due_in: Duration | None = None
+    remind_before: Duration | None = None
+    escalate_to: Json | None = None
     allow_self_approval: bool | None = None
+    allow_delegation: bool | None = None
     reason: Text = ""
 
 
@@ -105,7 +112,10 @@ class ApprovalTemplate(Shape):
     name: str
     stages: list[Json]
     due_in: str | None
+    remind_before: str | None
+    escalate_to: Json
     allow_self_approval: bool
+    allow_delegation: bool
     created_at: str
 
 

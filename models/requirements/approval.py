@@ -3,7 +3,7 @@
 How approvers answer is in `models.requirements.deciding`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,16 +12,46 @@ from pydantic import Field, ValidationError
 from sqlalchemy import RowMapping
 
 from models.enums import ApprovalState
+from models.flow.durations import parse_duration
+from models.notices.kinds import NoticeKind
 from models.requirements.base import Asked, Config, ConfigProblem, Gate, Json, Key, Look, RequirementKind
 from models.requirements.references import Inline, Named, reference
-from models.store.approvals import newest_requests, open_requests, responses_of, templates_of, withdraw_pending
+from models.store.approvals import (
+    Terms,
+    newest_requests,
+    open_requests,
+    responses_of,
+    templates_of,
+    withdraw_pending,
+)
+from models.store.delegations import delegations_of
+from models.store.freezing import template_copy
+from models.store.notices import About, Recipients, put_notice
 from models.store.stages import Mode, Stage, parse_stages
 from models.store.views import moment
 from models.tables import StepExecution
 
 
+class Who(Config):
+    """Roles and users (by id or username)."""
+
+    roles: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
+class OnReject(Config):
+    """What a rejection leads to."""
+
+    back_to: str = Field(min_length=1)
+
+
 class ApprovalConfig(Config):
-    """A template (by id, by key, or written out), or the stages themselves, or just the roles or users of one stage."""
+    """A template (by id, by key, or written out), or the stages themselves, or just the roles or users of one stage.
+
+    Attributes:
+        as_approved: the template as it was when the version was approved; written then, whatever was sent.
+        on_reject: `{"back_to": step key}`; of the process, so it stands here also where a template is named.
+    """
 
     template_id: UUID | None = None
     template: str | Inline | None = None
@@ -31,7 +61,12 @@ class ApprovalConfig(Config):
     mode: Mode = Mode.ANY
     n: int = Field(default=1, ge=1)
     due_in: timedelta | None = None
+    remind_before: timedelta | None = None
+    escalate_to: Who = Who()
     allow_self_approval: bool = False
+    allow_delegation: bool = False
+    on_reject: OnReject | None = None
+    as_approved: dict[str, Any] | None = None
 
     @property
     def template_wanted(self) -> Named | None:
@@ -44,6 +79,34 @@ class ApprovalConfig(Config):
         if self.stages or not (self.roles or self.users):
             return self.stages
         return ({"name": "", "mode": self.mode, "n": self.n, "roles": list(self.roles), "users": list(self.users)},)
+
+    def terms(self, template: Mapping[str, Any] | None) -> Terms:
+        """How requests are answered: by the template where one is named, else by what stands here.
+
+        Args:
+            template: As `models.store.freezing.template_copy` makes it.
+        """
+        back_to = "" if self.on_reject is None else self.on_reject.back_to
+        if template is None:
+            return Terms(
+                stages=self.own_stages,
+                due_in=self.due_in,
+                remind_before=self.remind_before,
+                escalate_to=self.escalate_to.model_dump(mode="json"),
+                allow_self_approval=self.allow_self_approval,
+                allow_delegation=self.allow_delegation,
+                back_to=back_to,
+            )
+        return Terms(
+            template_id=UUID(template["id"]),
+            stages=template["stages"],
+            due_in=_span(template["due_in"]),
+            remind_before=_span(template["remind_before"]),
+            escalate_to=template["escalate_to"],
+            allow_self_approval=template["allow_self_approval"],
+            allow_delegation=template["allow_delegation"],
+            back_to=back_to,
+        )
 
 
 class ApprovalKind(RequirementKind):
@@ -62,6 +125,12 @@ class ApprovalKind(RequirementKind):
                 parse_stages(config.own_stages)
             except ValueError as error:
                 yield ConfigProblem("config_invalid", "/stages", f"{error}.")
+        if config.remind_before is not None and config.due_in is None:
+            yield ConfigProblem("config_invalid", "/remind_before", "A reminder needs a due_in that it comes before.")
+
+    def steps_named(self, config: ApprovalConfig) -> Mapping[str, str]:
+        """The step to which a rejection leads."""
+        return {} if config.on_reject is None else {"/on_reject/back_to": config.on_reject.back_to}
 
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         """One query: the newest round of each."""
@@ -72,23 +141,26 @@ class ApprovalKind(RequirementKind):
         return {key: reason for key, reason in reasons if reason is not None}
 
     async def open(self, look: Look, asked: Sequence[Asked], now: datetime) -> None:
-        """Ask the approvers; one query for the templates, one statement per requirement."""
+        """Ask the approvers; per requirement one statement and one notice."""
         configs = {gate.id: ApprovalConfig(**gate.requirement.config) for gate, _ in asked}
-        wanted = {config.template_wanted for config in configs.values()} - {None}
-        ids = [one for one in wanted if isinstance(one, UUID)]
-        keys = [one for one in wanted if isinstance(one, str)]
-        templates = await templates_of(look.session, look.tenant_id, ids=ids, keys=keys) if wanted else {}
+        templates = await _live_templates(look, configs.values())
         for gate, executions in asked:
             config = configs[gate.id]
-            template = templates.get(config.template_wanted) if config.template_wanted is not None else None
-            own = template is None
-            await open_requests(
-                look.session, look.tenant_id, gate.id, [execution.id for execution in executions],
-                template_id=None if template is None else template["id"],
-                stages=config.own_stages if template is None else template["stages"],
-                allow_self_approval=config.allow_self_approval if template is None else template["allow_self_approval"],
-                due_in=config.due_in if own or template is None else template["due_in"], now=now,
+            live = templates.get(config.template_wanted) if config.template_wanted is not None else None
+            terms = config.terms(config.as_approved or live)
+            ids = [execution.id for execution in executions]
+            await open_requests(look.session, look.tenant_id, gate.id, ids, terms, now)
+            if not terms.stages or not executions:
+                continue
+            about = About(
+                instance=executions[0].workflow_instance_id, executions=ids,
+                object_type="step_requirement", object_id=gate.id,
             )  # fmt: skip
+            due_at = None if terms.due_in is None else moment(now + terms.due_in)
+            first = Stage.model_validate(terms.stages[0])
+            params = {"requirement": gate.requirement.name, "stage": first.name, "due_at": due_at}
+            recipients = Recipients(users=first.users, roles=first.roles)
+            await put_notice(look.session, look.tenant_id, NoticeKind.APPROVAL_REQUESTED, recipients, about, params)
 
     async def close(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:
         """Nobody has to answer any more."""
@@ -101,10 +173,27 @@ class ApprovalKind(RequirementKind):
         if request is None:
             return {"approval": None}
         answers = await responses_of(look.session, look.tenant_id, [request["id"]])
-        return {"approval": request_json(request, answers.get(request["id"], ()))}
+        given_away = await delegations_of(look.session, look.tenant_id, [request["id"]])
+        found = request["id"]
+        return {"approval": request_json(request, answers.get(found, ()), given_away.get(found, ()))}
 
 
-def request_json(request: RowMapping, responses: Sequence[RowMapping]) -> Json:
+async def _live_templates(look: Look, configs: Iterable[ApprovalConfig]) -> dict[Named, Json]:
+    """Templates of versions that were approved before these kept copies; most ask for none."""
+    wanted = {config.template_wanted for config in configs if config.as_approved is None} - {None}
+    if not wanted:
+        return {}
+    ids = [one for one in wanted if isinstance(one, UUID)]
+    keys = [one for one in wanted if isinstance(one, str)]
+    rows = await templates_of(look.session, look.tenant_id, ids=ids, keys=keys)
+    return {name: template_copy(row) for name, row in rows.items()}
+
+
+def _span(written: str | None) -> timedelta | None:
+    return None if written is None else parse_duration(written)
+
+
+def request_json(request: RowMapping, responses: Sequence[RowMapping], delegations: Sequence[RowMapping] = ()) -> Json:
     """An approval request as the API shows it."""
     return {
         "id": str(request["id"]),
@@ -114,12 +203,18 @@ def request_json(request: RowMapping, responses: Sequence[RowMapping]) -> Json:
         "stages": request["stages"],
         "requested_at": moment(request["requested_at"]),
         "due_at": moment(request["due_at"]),
+        "overdue_at": moment(request["overdue_at"]),
+        "reminded_at": moment(request["reminded_at"]),
         "decided_at": moment(request["decided_at"]),
+        "allow_delegation": request["allow_delegation"],
+        "on_reject": {"back_to": request["back_to"]} if request["back_to"] else None,
+        "delegations": [_delegation_json(one) for one in delegations],
         "responses": [
             {
                 "stage": one["stage"],
                 "decision": one["decision"],
                 "user": {"id": str(one["user_id"]), "username": one["username"], "full_name": one["full_name"]},
+                "delegated_from": _owner_json(one),
                 "comment": one["comment"],
                 "self_approval_reason": one["self_approval_reason"],
                 "content_hash": one["content_hash"],
@@ -127,6 +222,23 @@ def request_json(request: RowMapping, responses: Sequence[RowMapping]) -> Json:
             }
             for one in responses
         ],
+    }
+
+
+def _owner_json(response: RowMapping) -> Json | None:
+    if response["delegated_from"] is None:
+        return None
+    names = {"username": response["owner_username"], "full_name": response["owner_name"]}
+    return {"id": str(response["owner_id"]), **names}
+
+
+def _delegation_json(row: RowMapping) -> Json:
+    return {
+        "stage": row["stage"],
+        "user": {"id": str(row["user_id"]), "username": row["username"]},
+        "delegate": {"id": str(row["delegate_id"]), "username": row["delegate_username"]},
+        "reason": row["reason"],
+        "at": moment(row["at"]),
     }
 
 
@@ -143,6 +255,8 @@ def _missing(request: RowMapping | None) -> str | None:
             return None
         case ApprovalState.PENDING:
             return _awaited(request)
+        case ApprovalState.REJECTED if request["back_to"]:
+            return f"the approval was rejected; the work is to go back to '{request['back_to']}'"
         case ApprovalState.REJECTED:
             return "the approval was rejected; correct the work, then request it again"
         case state:

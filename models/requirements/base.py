@@ -138,6 +138,14 @@ class RequirementKind(ABC):
         """What the shape alone does not tell."""
         return ()
 
+    def named_steps(self, config: Mapping[str, Any]) -> Mapping[str, str]:
+        """Steps of the process that a valid config names, by JSON pointer; publication checks that they exist."""
+        return self.steps_named(self.config_model.model_validate(dict(config)))
+
+    def steps_named(self, config: Any) -> Mapping[str, str]:  # noqa: ARG002 - for subclasses
+        """As `named_steps`, of the config in its shape."""
+        return {}
+
     @abstractmethod
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         """The reason of each requirement that is not met; those without an entry are met."""

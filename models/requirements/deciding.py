@@ -1,5 +1,9 @@
-"""Deciding an approval request: approve, reject, request again. Four eyes, the stage's approvers, the content shown."""
+"""Deciding an approval request: approve or reject. Four eyes, the stage's approvers, the content shown.
 
+Asking again, recalling and delegating are in `models.requirements.asking`.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,28 +14,25 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import ApprovalDecision, ApprovalState
 from models.flow.errors import FlowError
+from models.notices.kinds import NoticeKind
 from models.requirements.giving import check_order, gate_at
-from models.store.approvals import (
-    newest_requests,
-    open_next_round,
-    request_of,
-    responses_of,
-    set_stage,
-    settle_request,
-)
+from models.store.approvals import request_of, responses_of, set_stage, settle_request
 from models.store.content import content_hash
+from models.store.delegations import delegations_of, possible_answers
 from models.store.evidence import Locked, Projected, Sealing, bump, check_workable, lock_execution, project, sealing
 from models.store.gate_errors import (
     AlreadyAnsweredError,
     ApprovalClosedError,
+    ApprovalDelegatedError,
     ApprovalUnknownError,
     ContentChangedError,
     NotAnApproverError,
-    NotReRequestableError,
     SelfApprovalError,
 )
+from models.store.notices import About, Recipients, put_notice
 from models.store.people import Person
 from models.store.stages import Answer, Stage, is_passed
+from models.store.views import moment
 from models.store.workers import workers_of
 from models.tables import ApprovalResponse
 
@@ -55,65 +56,52 @@ async def decide_approval(
 ) -> UUID:
     """Answer the current stage of a request; the id of the request.
 
-    One rejection ends the request. A stage that is passed opens the next one; the last one approves the request.
+    A rejection by somebody with a veto ends the request, any other one once the stage cannot be passed any more. A
+    stage that is passed opens the next one; the last one approves the request.
 
     Raises:
-        StoreError: approval_unknown, approval_closed, not_an_approver, already_answered, self_approval,
-            content_changed, requirement_out_of_order.
+        StoreError: approval_unknown, approval_closed, not_an_approver, approval_delegated, already_answered,
+            self_approval, content_changed, requirement_out_of_order.
         FlowError: forbidden, reason_required (a rejection says why), instance_closed, on_hold, execution_closed,
             already_done.
     """
     if said.decision is ApprovalDecision.REJECTED and not said.comment.strip():
         raise FlowError("reason_required", minimum=1)
-    locked, request = await _locked(session, person, approval_id)
-    if request["state"] != ApprovalState.PENDING:
-        raise ApprovalClosedError(state=request["state"])
-    stage = Stage.model_validate(request["stages"][request["stage"]])
-    reason = await _check_approver(session, person, request, stage, said)
+    locked, request = await lock_request(session, person, approval_id)
+    stage = pending_stage(request)
+    seat = await _check_approver(session, person, request, stage, said)
     gate, gates = await gate_at(session, locked.execution, request["requirement_id"])
     await check_order(session, locked, gate, gates)
     shown = await content_hash(session, locked.execution)
     if said.content_hash is not None and said.content_hash != shown:
         raise ContentChangedError(content_hash=shown)
     link = await sealing(session, locked)
-    await link.add(session, ApprovalResponse, [_response(person, request, said, shown, reason, now)])
-    state = await _advance(session, request, stage, said, shown, now)
+    await link.add(session, ApprovalResponse, [_response(person, request, said, shown, seat, now)])
+    state = await _advance(session, request, stage, said, seat, shown, now)
+    if state is ApprovalState.PENDING:
+        await _tell_next_stage(session, person, locked, request)
     link.tell(
         f"approval.{said.decision.value}", "approval_request", approval_id,
         old={"state": request["state"], "stage": request["stage"]},
-        new={"state": state.value, "round": request["round"], "content_hash": shown, "self_approval": bool(reason)},
+        new={
+            "state": state.value, "round": request["round"], "content_hash": shown,
+            "self_approval": bool(seat.self_approval_reason),
+            **({"delegated_from": str(seat.owner)} if seat.owner is not None else {}),
+            **({"back_to": request["back_to"]} if request["back_to"] and state is ApprovalState.REJECTED else {}),
+        },
         reason=said.comment.strip(),
     )  # fmt: skip
-    await _finish(session, person, locked, link, request["requirement_id"], approval_id, state, now)
+    await finish_request(session, person, locked, link, request["requirement_id"], approval_id, state, now)
     return approval_id
 
 
-async def request_again(session: AsyncSession, person: Person, approval_id: UUID, comment: str, now: datetime) -> UUID:
-    """Open the next round of a rejected or withdrawn request; the id of the new request.
+async def lock_request(session: AsyncSession, person: Person, approval_id: UUID) -> tuple[Locked, RowMapping]:
+    """Lock the execution that a request is for, then read the request: nobody changes it without that lock.
 
     Raises:
-        StoreError: approval_unknown, not_re_requestable.
-        FlowError: forbidden, instance_closed, on_hold, execution_closed, already_done.
+        StoreError: approval_unknown.
+        FlowError: instance_closed, on_hold, execution_closed, already_done.
     """
-    person.must("evidence.give")
-    locked, request = await _locked(session, person, approval_id)
-    newest = await newest_requests(session, person.tenant_id, [locked.execution.id])
-    is_newest = newest[locked.execution.id, request["requirement_id"]]["id"] == approval_id
-    if request["state"] not in {ApprovalState.REJECTED, ApprovalState.WITHDRAWN} or not is_newest:
-        raise NotReRequestableError(state=request["state"])
-    again = await open_next_round(session, person.tenant_id, approval_id, now=now, by=person.id)
-    link = await sealing(session, locked)
-    link.tell(
-        "approval.requested_again", "approval_request", again,
-        old={"request": str(approval_id), "state": request["state"], "round": request["round"]},
-        new={"round": request["round"] + 1, "state": "pending"}, reason=comment.strip(),
-    )  # fmt: skip
-    await _finish(session, person, locked, link, request["requirement_id"], again, ApprovalState.PENDING, now)
-    return again
-
-
-async def _locked(session: AsyncSession, person: Person, approval_id: UUID) -> tuple[Locked, RowMapping]:
-    """Lock the execution that the request is for, then read the request: nobody changes it without that lock."""
     found = await request_of(session, person.tenant_id, approval_id)
     if found is None:
         raise ApprovalUnknownError(approval_id=str(approval_id))
@@ -124,19 +112,71 @@ async def _locked(session: AsyncSession, person: Person, approval_id: UUID) -> t
     return locked, request
 
 
+def pending_stage(request: RowMapping) -> Stage:
+    """The stage that a request waits for.
+
+    Raises:
+        ApprovalClosedError: approval_closed.
+    """
+    if request["state"] != ApprovalState.PENDING:
+        raise ApprovalClosedError(state=request["state"])
+    return Stage.model_validate(request["stages"][request["stage"]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seat:
+    """In which capacity somebody answers.
+
+    Attributes:
+        owner: whose answer it is where it was delegated.
+        ends_it: whether a rejection ends the request at once.
+        answered: user ids (as text) of those whose answer in this stage is given, this one included.
+        workers: user ids of those who did the work, and may not agree to it.
+    """
+
+    owner: UUID | None = None
+    ends_it: bool
+    answered: frozenset[str]
+    workers: frozenset[str]
+    self_approval_reason: str = ""
+
+
 async def _check_approver(
     session: AsyncSession, person: Person, request: RowMapping, stage: Stage, said: Decision
-) -> str:
-    """The reason for deciding on one's own work; empty where it is somebody else's."""
+) -> _Seat:
     if not ANSWERING & set(person.permissions):
         raise FlowError("forbidden", permission="approval.decide")
-    if not stage.takes((str(person.id), person.username), person.roles):
+    names = (str(person.id), person.username)
+    given_away = [
+        one for one in (await delegations_of(session, person.tenant_id, [request["id"]])).get(request["id"], ())
+        if one["stage"] == request["stage"]
+    ]  # fmt: skip
+    mine = next((one for one in given_away if one["user_id"] == person.id), None)
+    if mine is not None:
+        raise ApprovalDelegatedError(delegate=mine["delegate_username"])
+    received = next((one for one in given_away if one["delegate_id"] == person.id), None)
+    vetoes = said.decision is ApprovalDecision.REJECTED and stage.has_veto(names, person.roles)
+    if received is None and not stage.takes(names, person.roles) and not vetoes:
         raise NotAnApproverError(stage=stage.name or str(request["stage"] + 1), approvers=stage.approvers)
     answers = (await responses_of(session, person.tenant_id, [request["id"]])).get(request["id"], [])
-    if any(one["user_id"] == person.id and one["stage"] == request["stage"] for one in answers):
+    here = [one for one in answers if one["stage"] == request["stage"]]
+    if any(one["user_id"] == person.id for one in here):
         raise AlreadyAnsweredError
-    workers = await workers_of(session, person.tenant_id, [request["execution_id"]])
-    if str(person.id) not in workers.get(request["execution_id"], frozenset()):
+    found = await workers_of(session, person.tenant_id, [request["execution_id"]])
+    workers = found.get(request["execution_id"], frozenset())
+    owner = None if received is None else received["user_id"]
+    return _Seat(
+        owner=owner,
+        ends_it=vetoes or (received is not None and stage.veto),
+        answered=frozenset({str(one["owner_id"]) for one in here} | {str(owner or person.id)}),
+        workers=frozenset() if request["allow_self_approval"] else workers,
+        self_approval_reason=_self_approval_reason(person, request, said, workers),
+    )
+
+
+def _self_approval_reason(person: Person, request: RowMapping, said: Decision, workers: Collection[str]) -> str:
+    """The reason for deciding on one's own work; empty where it is somebody else's."""
+    if str(person.id) not in workers:
         return ""
     reason = said.comment.strip()
     if not request["allow_self_approval"]:
@@ -147,7 +187,7 @@ async def _check_approver(
 
 
 def _response(
-    person: Person, request: RowMapping, said: Decision, shown: str, reason: str, now: datetime
+    person: Person, request: RowMapping, said: Decision, shown: str, seat: _Seat, now: datetime
 ) -> dict[str, object]:
     return {
         "request_id": request["id"],
@@ -155,30 +195,32 @@ def _response(
         "stage": request["stage"],
         "decision": said.decision,
         "user_id": person.id,
-        "delegated_from": None,
+        "delegated_from": seat.owner,
         "comment": said.comment.strip(),
         "content_hash": shown,
-        "self_approval_reason": reason,
+        "self_approval_reason": seat.self_approval_reason,
         "at": now,
         "source": person.source,
     }
 
 
 async def _advance(
-    session: AsyncSession, request: RowMapping, stage: Stage, said: Decision, shown: str, now: datetime
+    session: AsyncSession, request: RowMapping, stage: Stage, said: Decision, seat: _Seat, shown: str, now: datetime
 ) -> ApprovalState:
     tenant_id, request_id, number = request["tenant_id"], request["id"], request["stage"]
-    if said.decision is ApprovalDecision.REJECTED:
-        await set_stage(session, tenant_id, request_id, number, shown)
-        await settle_request(session, tenant_id, request_id, ApprovalState.REJECTED, now)
-        return ApprovalState.REJECTED
     responses = (await responses_of(session, tenant_id, [request_id]))[request_id]
-    answers = [
-        Answer(names=(str(one["user_id"]), one["username"]), roles=tuple(one["roles"]))
+    agreed = [
+        Answer(names=(str(one["owner_id"]), one["owner_username"]), roles=tuple(one["roles"]))
         for one in responses
         if one["stage"] == number and one["decision"] == ApprovalDecision.APPROVED
     ]
-    passed = is_passed(stage, answers)
+    if said.decision is ApprovalDecision.REJECTED:
+        await set_stage(session, tenant_id, request_id, number, shown)
+        if not seat.ends_it and await _still_possible(session, tenant_id, stage, agreed, seat):
+            return ApprovalState.PENDING
+        await settle_request(session, tenant_id, request_id, ApprovalState.REJECTED, now)
+        return ApprovalState.REJECTED
+    passed = is_passed(stage, agreed)
     is_last = number + 1 == len(request["stages"])
     await set_stage(session, tenant_id, request_id, number + (passed and not is_last), shown)
     if passed and is_last:
@@ -187,10 +229,35 @@ async def _advance(
     return ApprovalState.PENDING
 
 
-async def _finish(
+async def _still_possible(
+    session: AsyncSession, tenant_id: UUID, stage: Stage, agreed: Sequence[Answer], seat: _Seat
+) -> bool:
+    """Whether those who have not answered could still pass the stage."""
+    left = await possible_answers(session, tenant_id, stage, but=seat.answered | seat.workers)
+    return is_passed(stage, [*agreed, *left])
+
+
+async def _tell_next_stage(session: AsyncSession, person: Person, locked: Locked, before: RowMapping) -> None:
+    """Let the approvers of a stage know that it has come to them."""
+    request = await request_of(session, person.tenant_id, before["id"])
+    if request is None or request["stage"] == before["stage"]:
+        return
+    stage = pending_stage(request)
+    execution = locked.execution
+    about = About(
+        instance=locked.instance.id, executions=[execution.id],
+        object_type="approval_request", object_id=request["id"],
+    )  # fmt: skip
+    recipients = Recipients(users=stage.users, roles=stage.roles, but=[person.id])
+    params = {"stage": stage.name, "due_at": moment(request["due_at"])}
+    await put_notice(session, person.tenant_id, NoticeKind.APPROVAL_REQUESTED, recipients, about, params)
+
+
+async def finish_request(
     session: AsyncSession, person: Person, locked: Locked, link: Sealing, requirement_id: UUID, request_id: UUID,
     state: ApprovalState, now: datetime,
 ) -> None:  # fmt: skip
+    """Project where the requirement stands now, count the change, and seal it by one link."""
     row = Projected(
         execution_id=locked.execution.id,
         requirement_id=requirement_id,

@@ -4,13 +4,13 @@ In tolerance from nominal − lower_tol to nominal + upper_tol (magnitudes, both
 bind. A value out of tolerance cannot be measured away: it stays until it is dispositioned or withdrawn with a reason.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from sqlalchemy import RowMapping
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.requirements.base import (
     Asked,
@@ -26,6 +26,7 @@ from models.requirements.base import (
     parsed,
 )
 from models.requirements.references import Inline, Named, reference
+from models.store.freezing import definition_copy
 from models.store.gate_errors import SelfDispositionError
 from models.store.measurements import add_measurements, definitions_of
 from models.store.views import moment
@@ -36,11 +37,16 @@ MINIMUM_REASON = 10
 
 
 class MeasurementConfig(Config):
-    """What is measured (by id, by key, or written out); `sample_size` overrides the definition's."""
+    """What is measured (by id, by key, or written out); `sample_size` overrides the definition's.
+
+    Attributes:
+        as_approved: the definition as it was when the version was approved; written then, whatever was sent.
+    """
 
     measurement_definition_id: UUID | None = None
     measurement_definition: str | Inline | None = None
     sample_size: int | None = Field(default=None, ge=1, le=10_000)
+    as_approved: dict[str, Any] | None = None
 
     @property
     def definition_wanted(self) -> Named | None:
@@ -95,15 +101,14 @@ class MeasurementKind(RequirementKind):
             yield ConfigProblem("config_invalid", "/measurement_definition", "Name what is to be measured.")
 
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
-        """One query for the definitions, and none where all is complete."""
+        """No query, unless the version was approved before versions kept copies of their definitions."""
         open_ones = [
             (gate, [execution for execution in at if not look.of(execution, gate).complete]) for gate, at in asked
         ]
         configs = {gate.id: MeasurementConfig(**gate.requirement.config) for gate, at in open_ones if at}
         if not configs:
             return {}
-        wanted = {config.definition_wanted for config in configs.values()}
-        definitions = await definitions_of(look.session, look.tenant_id, wanted)
+        definitions = await _definitions(look.session, look.tenant_id, configs.values())
         found: dict[Key, str] = {}
         for gate, at in open_ones:
             for execution in at:
@@ -132,31 +137,38 @@ class MeasurementKind(RequirementKind):
     async def shown(self, look: Look, execution: StepExecution, gate: Gate) -> Json:  # noqa: ARG002
         """The characteristic with its limits, and how many values there are."""
         config = MeasurementConfig(**gate.requirement.config)
-        wanted = config.definition_wanted
-        row = (await definitions_of(look.session, look.tenant_id, [wanted])).get(wanted)
-        return {"definition": None if row is None else {**definition_json(row), "required": _required(config, row)}}
+        found = (await _definitions(look.session, look.tenant_id, [config])).get(config.definition_wanted)
+        return {"definition": None if found is None else {**found, "required": _required(config, found)}}
 
 
-def definition_json(row: Mapping[str, Any] | RowMapping) -> Json:
-    """A measurement definition as the API shows it; decimals as text."""
-    decimals = {name: None if row[name] is None else f"{row[name]:f}" for name in ("nominal", "upper_tol", "lower_tol")}
-    named = {"id": str(row["id"]), "key": row["key"], "name": row["name"], "unit": row["unit"]}
-    return {**named, **decimals, "sample_size": row["sample_size"]}
+async def _definitions(
+    session: AsyncSession, tenant_id: UUID, configs: Collection[MeasurementConfig]
+) -> dict[Named | None, Json]:
+    """What each config measures, as `models.store.freezing.definition_copy` makes it, by what it names."""
+    found: dict[Named | None, Json] = {
+        config.definition_wanted: config.as_approved for config in configs if config.as_approved is not None
+    }
+    wanted = {config.definition_wanted for config in configs} - found.keys()
+    if wanted:
+        rows = await definitions_of(session, tenant_id, wanted)
+        found |= {name: definition_copy(row) for name, row in rows.items()}
+    return found
 
 
-def in_tolerance(definition: Mapping[str, Any] | RowMapping, value: Decimal) -> bool:
+def in_tolerance(definition: Mapping[str, Any], value: Decimal) -> bool:
     """Whether a value lies within the limits; without a nominal there are none."""
-    nominal, upper, lower = definition["nominal"], definition["upper_tol"], definition["lower_tol"]
+    limits = ("nominal", "upper_tol", "lower_tol")
+    nominal, upper, lower = (None if definition[name] is None else Decimal(definition[name]) for name in limits)
     if nominal is None:
         return True
     return (upper is None or value <= nominal + upper) and (lower is None or value >= nominal - lower)
 
 
-def _required(config: MeasurementConfig, definition: RowMapping) -> int:
+def _required(config: MeasurementConfig, definition: Json) -> int:
     return config.sample_size or int(definition["sample_size"])
 
 
-def _missing(config: MeasurementConfig, definition: RowMapping | None, evidence: Json) -> str | None:
+def _missing(config: MeasurementConfig, definition: Json | None, evidence: Json) -> str | None:
     if definition is None:
         return "what is to be measured is not defined; have the process corrected"
     values = evidence.get("values", ())
@@ -174,8 +186,7 @@ def _evidence(values: Sequence[Json]) -> Json:
 
 async def _measured(values: Sequence[Value], giving: Giving) -> list[Json]:
     config = MeasurementConfig(**giving.config)
-    wanted = config.definition_wanted
-    definition = (await definitions_of(giving.session, giving.tenant_id, [wanted])).get(wanted)
+    definition = (await _definitions(giving.session, giving.tenant_id, [config])).get(config.definition_wanted)
     if definition is None:
         raise invalid("/values", "What is to be measured is not defined. Have the process corrected.")
     rows: list[Json] = []
@@ -186,7 +197,7 @@ async def _measured(values: Sequence[Value], giving: Giving) -> list[Json]:
             {
                 "id": uuid4(),
                 "requirement_id": giving.gate.id,
-                "definition_id": definition["id"],
+                "definition_id": UUID(definition["id"]),
                 "value": one.value,
                 "unit": definition["unit"],
                 "gauge": one.gauge,

@@ -3,7 +3,7 @@
 Shipped types are listed here; a plug-in registers a class under the entry point group `gatework.requirements`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import entry_points
@@ -71,14 +71,29 @@ def kind_of(requirement: Requirement) -> RequirementKind:
     return kinds()[requirement.requirement_type]
 
 
-def problems_of(requirement_type: str, config: Mapping[str, Any]) -> tuple[ConfigProblem, ...]:
-    """What is wrong with the config of a requirement; empty where it can be published."""
+def problems_of(
+    requirement_type: str, config: Mapping[str, Any], *, steps: Collection[str] | None = None
+) -> tuple[ConfigProblem, ...]:
+    """What is wrong with the config of a requirement; empty where it can be published.
+
+    Args:
+        requirement_type: Any word.
+        config: Any JSON object.
+        steps: Keys of the process's steps, where it is known; those that the config names must be among them.
+    """
     kind = kinds().get(requirement_type)
     if kind is None:
         known = ", ".join(sorted(kinds()))
         message = f"There is no requirement type '{requirement_type}'. Types: {known}."
         return (ConfigProblem("requirement_type_unknown", "", message),)
-    return kind.problems(config)
+    found = kind.problems(config)
+    if found or steps is None:
+        return found
+    return tuple(
+        ConfigProblem("config_invalid", pointer, f"There is no step '{key}' in this process.")
+        for pointer, key in kind.named_steps(config).items()
+        if key not in steps
+    )
 
 
 def gates_of(process_id: UUID, step: Step) -> tuple[Gate, ...]:

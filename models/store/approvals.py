@@ -4,6 +4,7 @@ Who counts as an approver and when a stage is passed is in `models.store.stages`
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -18,18 +19,22 @@ from models.store.reading import fetch, fetch_one, run
 _OPEN = text(
     """
     INSERT INTO approval_request (tenant_id, id, execution_id, requirement_id, template_id, stages,
-                                  allow_self_approval, round, state, requested_at, due_at)
-    SELECT :tenant, given.id, given.execution, :requirement, :template, :stages, :allow_self, 1, 'pending', :now, :due
+                                  allow_self_approval, allow_delegation, escalate_to, back_to, round, state,
+                                  requested_at, due_at, remind_at)
+    SELECT :tenant, given.id, given.execution, :requirement, :template, :stages, :allow_self, :allow_delegation,
+           :escalate_to, :back_to, 1, 'pending', :now, :due, :remind
     FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[])) AS given (id, execution)
     ON CONFLICT DO NOTHING
     """
-).bindparams(bindparam("stages", type_=JSONB))
+).bindparams(bindparam("stages", type_=JSONB), bindparam("escalate_to", type_=JSONB))
 _AGAIN = text(
     """
     INSERT INTO approval_request (tenant_id, id, execution_id, requirement_id, template_id, stages,
-                                  allow_self_approval, round, state, requested_by, requested_at, due_at)
-    SELECT tenant_id, :id, execution_id, requirement_id, template_id, stages, allow_self_approval, round + 1,
-           'pending', :by, :now, CAST(:now AS timestamptz) + (due_at - requested_at)
+                                  allow_self_approval, allow_delegation, escalate_to, back_to, round, state,
+                                  requested_by, requested_at, due_at, remind_at)
+    SELECT tenant_id, :id, execution_id, requirement_id, template_id, stages, allow_self_approval, allow_delegation,
+           escalate_to, back_to, round + 1, 'pending', :by, :now,
+           CAST(:now AS timestamptz) + (due_at - requested_at), CAST(:now AS timestamptz) + (remind_at - requested_at)
     FROM approval_request WHERE tenant_id = :tenant AND id = :request
     """
 )
@@ -71,7 +76,11 @@ _LIST = text(
       AND (CAST(:workflow AS uuid) IS NULL OR e.workflow_instance_id = :workflow)
       AND (CAST(:names AS text[]) IS NULL OR (
             (r.stages -> r.stage -> 'users' ?| CAST(:names AS text[])
-             OR r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[]))
+             OR r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[])
+             OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                          AND d.stage = r.stage AND d.delegate_id = :me))
+        AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                          AND d.stage = r.stage AND d.user_id = :me)
         AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
                           AND a.stage = r.stage AND a.user_id = :me)))
       AND (CAST(:after_at AS timestamptz) IS NULL OR (r.requested_at, r.id) > (:after_at, CAST(:after_id AS uuid)))
@@ -82,18 +91,43 @@ _LIST = text(
 _RESPONSES = text(
     """
     SELECT r.request_id, r.round, r.stage, r.decision, r.user_id, r.comment, r.self_approval_reason, r.at,
-           r.content_hash, u.username, u.full_name,
-           array(SELECT o.role FROM user_role o WHERE (o.tenant_id, o.user_id) = (r.tenant_id, r.user_id)) AS roles
-    FROM approval_response r JOIN user_account u ON (u.tenant_id, u.id) = (r.tenant_id, r.user_id)
+           r.content_hash, r.delegated_from, u.username, u.full_name,
+           o.id AS owner_id, o.username AS owner_username, o.full_name AS owner_name,
+           array(SELECT h.role FROM user_role h WHERE (h.tenant_id, h.user_id) = (r.tenant_id, o.id)) AS roles
+    FROM approval_response r
+    JOIN user_account u ON (u.tenant_id, u.id) = (r.tenant_id, r.user_id)
+    JOIN user_account o ON (o.tenant_id, o.id) = (r.tenant_id, coalesce(r.delegated_from, r.user_id))
     WHERE r.tenant_id = :tenant AND r.request_id = ANY(:requests) ORDER BY r.at, r.id
     """
 )
+"""`owner`: whose answer it is; somebody else gave it where it was delegated."""
 _TEMPLATES = text(
     """
-    SELECT id, key, name, stages, due_in, allow_self_approval FROM approval_template
+    SELECT id, key, name, stages, due_in, remind_before, escalate_to, allow_self_approval, allow_delegation
+    FROM approval_template
     WHERE tenant_id = :tenant AND (id = ANY(:ids) OR key = ANY(:keys))
     """
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a request is to be answered, as a template or a requirement says.
+
+    Attributes:
+        due_in, remind_before: elapsed time; the reminder comes so long before it is due.
+        escalate_to: `{"roles", "users"}` who hear of it once it is overdue.
+        back_to: key of the step to which a rejection sends the work; empty: it stays.
+    """
+
+    stages: Sequence[Mapping[str, Any]]
+    template_id: UUID | None = None
+    due_in: timedelta | None = None
+    remind_before: timedelta | None = None
+    escalate_to: Mapping[str, Any] = field(default_factory=dict)
+    allow_self_approval: bool = False
+    allow_delegation: bool = False
+    back_to: str = ""
 
 
 async def templates_of(
@@ -109,24 +143,25 @@ async def open_requests(
     tenant_id: UUID,
     requirement_id: UUID,
     execution_ids: Sequence[UUID],
-    *,
-    template_id: UUID | None,
-    stages: Sequence[Mapping[str, Any]],
-    allow_self_approval: bool,
-    due_in: timedelta | None,
+    terms: Terms,
     now: datetime,
 ) -> None:
     """Ask for the first round at n executions, in one statement; those asked already are left as they are."""
+    due = None if terms.due_in is None else now + terms.due_in
     values = {
         "tenant": tenant_id,
         "requirement": requirement_id,
         "ids": [request_id(execution, requirement_id, 1) for execution in execution_ids],
         "executions": list(execution_ids),
-        "template": template_id,
-        "stages": [dict(stage) for stage in stages],
-        "allow_self": allow_self_approval,
+        "template": terms.template_id,
+        "stages": [dict(stage) for stage in terms.stages],
+        "allow_self": terms.allow_self_approval,
+        "allow_delegation": terms.allow_delegation,
+        "escalate_to": dict(terms.escalate_to),
+        "back_to": terms.back_to,
         "now": now,
-        "due": None if due_in is None else now + due_in,
+        "due": due,
+        "remind": None if due is None or terms.remind_before is None else max(now, due - terms.remind_before),
     }
     await run(session, _OPEN, values)
 
@@ -201,7 +236,7 @@ async def newest_requests(
 async def responses_of(
     session: AsyncSession, tenant_id: UUID, requests: Sequence[UUID]
 ) -> dict[UUID, list[RowMapping]]:
-    """What approvers answered to each request, in order, with the roles that they hold now."""
+    """What approvers answered to each request, in order, with the roles that those whose answer it is hold now."""
     found: dict[UUID, list[RowMapping]] = {}
     for row in await fetch(session, _RESPONSES, tenant=tenant_id, requests=list(requests)):
         found.setdefault(row["request_id"], []).append(row)

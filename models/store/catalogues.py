@@ -1,6 +1,7 @@
 """The catalogues that requirements refer to: document types, approval templates, measurement definitions.
 
-A key never changes and nothing is deleted; each change is audited. Running requests keep the stages they opened with.
+A key never changes and nothing is deleted; each change is audited. Approved versions keep the copies they were approved
+with (`models.store.freezing`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from models.store.gate_errors import CatalogueKeyTakenError, CatalogueUnknownErr
 from models.store.people import Person
 from models.store.reading import fetch, fetch_one
 from models.store.references import slug
-from models.store.stages import parse_stages
+from models.store.stages import parse_escalation, parse_stages
 from models.store.views import moment
 from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition
 
@@ -44,7 +45,9 @@ class Catalogue:
 
 DOCUMENT_TYPES: Final = Catalogue(what="document type", table=DocumentType, columns=("name",))
 APPROVAL_TEMPLATES: Final = Catalogue(
-    what="approval template", table=ApprovalTemplate, columns=("name", "stages", "due_in", "allow_self_approval")
+    what="approval template",
+    table=ApprovalTemplate,
+    columns=("name", "stages", "due_in", "remind_before", "escalate_to", "allow_self_approval", "allow_delegation"),
 )
 MEASUREMENT_DEFINITIONS: Final = Catalogue(
     what="measurement definition",
@@ -141,13 +144,13 @@ async def _by_key(session: AsyncSession, tenant_id: UUID, catalogue: Catalogue, 
 
 async def _check(session: AsyncSession, tenant_id: UUID, values: Mapping[str, Any]) -> None:
     """Stages hold together, and the users they name are here and active."""
-    if "stages" not in values:
-        return
     try:
-        stages = parse_stages(values["stages"])
+        stages = parse_stages(values["stages"]) if "stages" in values else ()
+        escalation = parse_escalation(values.get("escalate_to") or {})
     except ValueError as error:
         raise StagesInvalidError(detail=str(error)) from error
-    named = sorted({user for stage in stages for user in stage.users})
+    of_stages = {user for stage in stages for user in (*stage.users, *stage.veto_users)}
+    named = sorted(of_stages | set(escalation.get("users", ())))
     if named:
         rows = await fetch(session, _USERS, tenant=tenant_id, named=named)
         missing = set(named) - {str(row["id"]) for row in rows} - {row["username"] for row in rows}

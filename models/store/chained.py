@@ -16,6 +16,7 @@ from models.store.bulk import insert_rows
 from models.store.canonical import canonical, digest_of
 from models.store.chain import Head
 from models.tables import (
+    ApprovalDelegation,
     ApprovalResponse,
     AuditEntry,
     EvidenceRecord,
@@ -65,6 +66,11 @@ CHAINED: Final = (
         table=ApprovalResponse, chain=Chain.EXECUTION, chain_id="execution_id",
         covered=("tenant_id", "id", "execution_id", "request_id", "round", "stage", "decision", "user_id",
                  "delegated_from", "comment", "content_hash", "self_approval_reason", "at", "source"),
+    ),
+    Chained(
+        table=ApprovalDelegation, chain=Chain.EXECUTION, chain_id="execution_id",
+        covered=("tenant_id", "id", "execution_id", "request_id", "stage", "user_id", "delegate_id", "reason", "at",
+                 "source"),
     ),
     Chained(
         table=AuditEntry, chain=None, chain_id="chain_id",

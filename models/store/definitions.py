@@ -14,6 +14,7 @@ from models.flow.canonical import canonical, graph_hash
 from models.flow.graph import ProcessCategory, parse_graph
 from models.store.audit import Actor, AuditDraft, audit_tenant
 from models.store.effectivity import IN_FORCE, Effective, supersede
+from models.store.freezing import with_definitions
 from models.store.process_lookup import free_key, get_process, key_is_taken
 from models.store.process_rows import write_steps
 from models.store.references import Resolver, slug
@@ -147,7 +148,7 @@ async def approve_process(
     now, before = (await session.exec(select(func.now()))).one(), process.status
     dates = effective or Effective()
     process.effective_from, process.effective_until = dates.checked(now)
-    text = canonical(process.graph)
+    text = canonical(await with_definitions(session, actor.tenant_id, process.graph))
     process.graph = json.loads(text)
     process.graph_hash = graph_hash(process.graph)
     process.status = ProcessStatus.APPROVED

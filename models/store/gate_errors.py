@@ -109,6 +109,30 @@ class SelfApprovalError(StoreError):
     code = "self_approval"
 
 
+class ApprovalDelegatedError(StoreError):
+    """You have delegated your answer to {delegate}, who has to give it now."""
+
+    code = "approval_delegated"
+
+
+class DelegationNotAllowedError(StoreError):
+    """The template of this approval does not allow answers to be delegated."""
+
+    code = "delegation_not_allowed"
+
+
+class DelegationInvalidError(StoreError):
+    """Your answer cannot be delegated like this: {detail}."""
+
+    code = "delegation_invalid"
+
+
+class NotTheRequesterError(StoreError):
+    """Another person asked for this approval; only they can take it back."""
+
+    code = "not_the_requester"
+
+
 class NotReRequestableError(StoreError):
     """Only a rejected or withdrawn approval can be requested again; this one is {state}."""
 

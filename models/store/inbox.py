@@ -75,7 +75,11 @@ _APPROVALS = f"""
     WHERE :may_approve AND r.tenant_id = :tenant AND r.state = 'pending' AND i.status = 'in_progress'
       AND e.exited_at IS NULL
       AND (r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[])
-           OR r.stages -> r.stage -> 'users' ?| CAST(:names AS text[]))
+           OR r.stages -> r.stage -> 'users' ?| CAST(:names AS text[])
+           OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                      AND d.stage = r.stage AND d.delegate_id = :me))
+      AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                      AND d.stage = r.stage AND d.user_id = :me)
       AND (r.allow_self_approval OR ({_NOT_MY_WORK}))
       AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
                       AND a.round = r.round AND a.stage = r.stage AND a.user_id = :me)

@@ -22,7 +22,7 @@ from models.flow.durations import parse_duration
 from models.store.audit import AuditDraft
 from models.store.canonical import canonical
 from models.store.refusals import ConfigInvalidError, ReferenceUnknownError
-from models.store.stages import parse_stages
+from models.store.stages import parse_escalation, parse_stages
 from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition, Process
 
 Json = dict[str, Any]
@@ -40,7 +40,11 @@ class _Named:
 
 CATALOGUES: Final[Mapping[str, _Named]] = {
     "document": _Named(word="document_type", table=DocumentType),
-    "approval": _Named(word="template", table=ApprovalTemplate, columns=("stages", "due_in", "allow_self_approval")),
+    "approval": _Named(
+        word="template",
+        table=ApprovalTemplate,
+        columns=("stages", "due_in", "remind_before", "escalate_to", "allow_self_approval", "allow_delegation"),
+    ),
     "measurement": _Named(
         word="measurement_definition",
         table=MeasurementDefinition,
@@ -229,7 +233,7 @@ def _values(named: _Named, given: Json, path: str) -> Json:
 
 def _typed(column: str, value: Any) -> Any:
     match column:
-        case "due_in":
+        case "due_in" | "remind_before":
             return parse_duration(str(value))
         case "nominal" | "upper_tol" | "lower_tol":
             if isinstance(value, bool) or not Decimal(str(value)).is_finite():
@@ -244,7 +248,9 @@ def _typed(column: str, value: Any) -> Any:
                 raise ValueError("stages must be a list of objects")
             parse_stages(value)
             return value
-        case "allow_self_approval":
+        case "escalate_to":
+            return parse_escalation(value)
+        case "allow_self_approval" | "allow_delegation":
             return bool(value)
         case _:
             return str(value)

@@ -15,8 +15,8 @@ from models.tables import metadata
 
 APPEND_ONLY: Final = frozenset(
     {
-        "approval_response", "audit_entry", "chain_checkpoint", "chain_link", "evidence_record", "journal",
-        "measurement", "signature", "signature_void",
+        "approval_delegation", "approval_response", "audit_entry", "chain_checkpoint", "chain_link", "evidence_record",
+        "journal", "measurement", "signature", "signature_void",
     }
 )  # fmt: skip
 """The record itself: nobody changes or deletes these rows (21 CFR 11.10(e))."""

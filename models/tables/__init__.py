@@ -1,6 +1,6 @@
 """SQLModel rows with constraints, no methods, no relationships. One file per theme; all of them are offered here."""
 
-from models.tables.approvals import ApprovalRequest, ApprovalResponse, ApprovalTemplate
+from models.tables.approvals import ApprovalDelegation, ApprovalRequest, ApprovalResponse, ApprovalTemplate
 from models.tables.audit import AuditEntry, ChainCheckpoint, ChainLink
 from models.tables.base import metadata
 from models.tables.commands import Command, Request
@@ -16,6 +16,7 @@ from models.tables.process import Process, ProcessStep, Step, StepEdge, StepRequ
 from models.tables.subjects import Capa, Part, Subject, SubjectType
 
 __all__ = [
+    "ApprovalDelegation",
     "ApprovalRequest",
     "ApprovalResponse",
     "ApprovalTemplate",

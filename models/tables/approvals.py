@@ -16,6 +16,7 @@ from models.tables.base import (
     flag,
     free_text,
     json_list,
+    json_object,
     one_of,
     since,
     tenant_fk,
@@ -25,7 +26,7 @@ from models.tables.base import (
 
 
 class ApprovalTemplate(TenantRow, table=True):
-    """Stages in series, each all, any or n of m of users or roles."""
+    """Stages in series, each all, any or n of m of users or roles; `escalate_to` hears of what is overdue."""
 
     __tablename__ = "approval_template"
     __table_args__ = (to_tenant(), UniqueConstraint("tenant_id", "key"), check("key", "key <> ''"))
@@ -34,12 +35,19 @@ class ApprovalTemplate(TenantRow, table=True):
     name: str
     stages: list[dict[str, Any]] = json_list()
     due_in: timedelta | None = Field(default=None, sa_type=Interval)
+    remind_before: timedelta | None = Field(default=None, sa_type=Interval)
+    escalate_to: dict[str, Any] = json_object()
     allow_self_approval: bool = flag()
+    allow_delegation: bool = flag()
     created_at: datetime = since()
 
 
 class ApprovalRequest(TenantRow, table=True):
-    """A request of one execution; `stages` is the template's, as it was when the request opened."""
+    """A request of one execution; what its template said is copied here when it opens.
+
+    `reminded_at` and `overdue_at` say when the approvers were told; `back_to` is the step to which a rejection sends
+    the work.
+    """
 
     __tablename__ = "approval_request"
     __table_args__ = (
@@ -60,13 +68,19 @@ class ApprovalRequest(TenantRow, table=True):
     template_id: UUID | None = None
     stages: list[dict[str, Any]] = json_list()
     allow_self_approval: bool = flag()
+    allow_delegation: bool = flag()
+    escalate_to: dict[str, Any] = json_object()
+    back_to: str = free_text()
     round: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     state: ApprovalState = word(ApprovalState, ApprovalState.PENDING)
     stage: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     content_hash: str = free_text()
     requested_by: UUID | None = None
     requested_at: datetime = since()
+    remind_at: datetime | None = None
+    reminded_at: datetime | None = None
     due_at: datetime | None = None
+    overdue_at: datetime | None = None
     decided_at: datetime | None = None
 
 
@@ -94,5 +108,30 @@ class ApprovalResponse(ChainedRow, table=True):
     comment: str = free_text()
     content_hash: str
     self_approval_reason: str = free_text()
+    at: datetime = since()
+    source: str = free_text()
+
+
+class ApprovalDelegation(ChainedRow, table=True):
+    """An approver gave their answer in one stage of one request to another person; at most once, and for good."""
+
+    __tablename__ = "approval_delegation"
+    __table_args__ = (
+        tenant_fk("execution_id", "step_execution"),
+        tenant_fk("request_id", "approval_request"),
+        tenant_fk("user_id", "user_account"),
+        tenant_fk("delegate_id", "user_account"),
+        UniqueConstraint("request_id", "stage", "user_id", "tenant_id"),
+        UniqueConstraint("request_id", "stage", "delegate_id", "tenant_id"),
+        check("another", "user_id <> delegate_id"),
+        check("chain_n", "chain_n >= 1"),
+    )
+
+    execution_id: UUID
+    request_id: UUID
+    stage: int
+    user_id: UUID
+    delegate_id: UUID
+    reason: str = free_text()
     at: datetime = since()
     source: str = free_text()

@@ -19,7 +19,8 @@ from models.flow.graph import Graph, ProcessCategory, parse_graph
 from models.flow.ids import requirement_id, step_id
 from models.flow.state import Ref, execution_id
 from models.permissions import permissions_of
-from models.requirements.deciding import Decision, decide_approval, request_again
+from models.requirements.asking import delegate_request, recall_request, request_again
+from models.requirements.deciding import Decision, decide_approval
 from models.requirements.giving import Given, give_evidence, withdraw_evidence
 from models.requirements.registry import close_gates, open_gates, unmet_of
 from models.requirements.showing import show_requirements
@@ -201,6 +202,16 @@ class Floor:
         """Ask anew."""
         request = UUID((await self.approval(execution, key))["id"])
         return await self.do(request_again, self.people[by], request, "corrected", self.clock)
+
+    async def recall(self, execution: UUID, key: str, by: str = "bob", reason: str = "wrong drawing") -> UUID:
+        """Take a request back."""
+        request = UUID((await self.approval(execution, key))["id"])
+        return await self.do(recall_request, self.people[by], request, reason, self.clock)
+
+    async def delegate(self, execution: UUID, key: str, by: str, to: str, reason: str = "on leave") -> UUID:
+        """Hand an answer on."""
+        request = UUID((await self.approval(execution, key))["id"])
+        return await self.do(delegate_request, self.people[by], request, self.people[to].username, reason, self.clock)
 
     async def approval(self, execution: UUID, key: str) -> Json:
         """The newest round of an approval as shown."""

@@ -1,0 +1,91 @@
+"""Every gate in full, over HTTP: approvals, checklists, forms, measurements, checks, documents, amendments."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from tests.e2e.people import Person, new_person
+from tests.e2e.walk import start
+
+Json = dict[str, Any]
+
+
+def gate(key: str, kind: str, /, **config: Any) -> Json:
+    """A requirement's JSON."""
+    own: Json = {name: config.pop(name) for name in ("is_mandatory", "order") if name in config}
+    return {"key": key, "requirement_type": kind, "name": key.title(), "config": config, **own}
+
+
+def begin(admin: Person, *gates: Json, subject: str = "Part", **fields: Any) -> Json:
+    """An approved process with these gates at its one step, and an instance of it."""
+    graph = {
+        "steps": [
+            {"key": "work", "name": "Work", "requirements": list(gates), **fields},
+            {"key": "end", "name": "End", "is_terminal": True},
+        ],
+        "edges": [],
+    }
+    body = {"name": f"Gates {uuid4().hex[:6]}", "category": "manufacturing", "subject_type": subject, "graph": graph}
+    draft = admin.post("/api/processes/", body, expect=201)
+    return start(admin, admin.post(f"/api/processes/{draft['id']}/approve/"), subject, "P")
+
+
+def at_work(person: Person, workflow: Json) -> tuple[str, dict[str, Json]]:
+    """The open execution and its requirements by key."""
+    execution = person.open_execution(workflow["id"])["id"]
+    return execution, {one["key"]: one for one in person.requirements(execution)}
+
+
+def give(person: Person, execution: str, requirement: Json, evidence: Json, expect: int = 200) -> Json:
+    """Evidence for one requirement."""
+    path = f"/api/executions/{execution}/requirements/{requirement['id']}/complete/"
+    answer: Json = person.post(path, {"evidence": evidence}, expect=expect)
+    return answer
+
+
+def audited(person: Person, workflow: Json) -> list[str]:
+    """The actions in the instance's audit trail."""
+    return [one["action"] for one in person.items(f"/api/workflows/{workflow['id']}/audit/")]
+
+
+def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    template = admin.post(
+        "/api/approval-templates/",
+        {"name": f"Gate {uuid4().hex[:6]}", "due_in": "PT2S", "escalate_to": {"roles": ["admin"]},
+         "allow_delegation": True, "stages": [{"mode": "any", "users": [quality_manager.username]}]},
+        expect=201,
+    )  # fmt: skip
+    workflow = begin(admin, gate("ok", "approval", template_id=template["id"], on_reject={"back_to": "work"}))
+    execution, at = at_work(engineer, workflow)
+    request = at["ok"]["approval"]["id"]
+    admin.patch(f"/api/approval-templates/{template['id']}/", {"stages": [{"roles": ["auditor"]}]})
+    engineer.post(f"/api/approvals/{request}/recall/", {"reason": "wrong drawing attached"})
+    again = engineer.post(f"/api/approvals/{request}/re-request/", {"comment": "corrected"}, expect=201)
+    assert again["round"] == 2
+    assert again["stages"][0]["users"] == [quality_manager.username], "the approved version keeps its stages"
+    with new_person(admin, "approver") as deputy:
+        body = {"to": deputy.username, "reason": "on leave until Monday"}
+        refused = engineer.post(f"/api/approvals/{again['id']}/delegate/", body, expect=403)
+        assert refused["code"] == "not_an_approver"
+        quality_manager.post(f"/api/approvals/{again['id']}/delegate/", body)
+        assert [one["id"] for one in deputy.items("/api/my-tasks/", kind="approval")] == [again["id"]]
+        until = time.monotonic() + 60
+        while not (shown := engineer.get(f"/api/approvals/{again['id']}/"))["overdue_at"]:
+            assert time.monotonic() < until, shown
+            time.sleep(0.5)
+        done = deputy.post(f"/api/approvals/{again['id']}/reject/", {"comment": "burr on the edge"})
+        assert done["responses"][0]["delegated_from"]["username"] == quality_manager.username
+        blocked = engineer.post(f"/api/executions/{execution}/complete/", expect=409)
+        assert blocked["unmet"][0]["reason"] == "the approval was rejected; the work is to go back to 'work'"
+        third = engineer.post(f"/api/approvals/{again['id']}/re-request/", {"comment": "deburred"}, expect=201)
+    quality_manager.post(f"/api/approvals/{third['id']}/approve/")
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+    assert {
+        "approval.recalled",
+        "approval.delegated",
+        "approval.overdue",
+        "approval.rejected",
+        "approval.approved",
+    } <= {*audited(admin, workflow)}
