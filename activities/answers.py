@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.contract import Cohort, RecordRequest
+from activities.contract import Cohort
 from activities.projection import Place
 from models.enums import CommandOutcome
 from models.flow import events as ev
@@ -21,17 +21,19 @@ SHOWN = 20
 """Executions whose whole view is stored with the answer; beyond that ids and words suffice."""
 
 
-async def settle(session: AsyncSession, place: Place, request: RecordRequest, seq: int) -> None:
+async def settle(
+    session: AsyncSession, place: Place, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome], seq: int
+) -> None:
     """Write outcome, answer and journal position of every command of this record."""
     by_command: dict[str, list[Outcome]] = {}
-    for outcome in request.outcomes:
+    for outcome in outcomes:
         by_command.setdefault(outcome.command_id, []).append(outcome)
     if not by_command:
         return
-    entered = _entered(place, request.cohorts)
+    entered = _entered(place, cohorts)
     views = await _views(session, place, by_command, entered)
-    at = request.cohorts[0].event.at
-    rows = [_settled(place, at, seq, command, outcomes, entered, views) for command, outcomes in by_command.items()]
+    at = cohorts[0].event.at
+    rows = [_settled(place, at, seq, command, found, entered, views) for command, found in by_command.items()]
     await update_rows(session, Command, rows)
 
 

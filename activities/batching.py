@@ -28,16 +28,23 @@ class Stored(NamedTuple):
     actor_id: UUID
     body: dict[str, Any]
     source: str
+    on_behalf_of: str | None
     actor_name: str
     roles: tuple[str, ...]
     """Of the actor, now; none where the account was shut."""
 
+    @classmethod
+    def of(cls, row: Any) -> "Stored":
+        """From its row, joined with the actor's account and roles."""
+        roles = tuple(row.roles) * row.is_active
+        return cls(row.id, row.kind, row.actor_id, row.body, row.source, row.on_behalf_of, row.username, roles)
+
 
 @dataclass(slots=True)
 class Batch:
-    """The commands that go together, and the executions they concern; `seq` is where the journal stood."""
+    """The commands that go together, as stored and as the core takes them, and the executions they concern."""
 
-    seq: int = 0
+    stored: list[Stored] = field(default_factory=list)
     rows: list[CommandRow] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -51,6 +58,7 @@ class Batch:
 
         One that the engine itself gave (a cascade, a cancel in Temporal's Web UI) may control the instance.
         """
+        self.stored.append(row)
         self.rows.append(_row(row, refs))
         actor = str(row.actor_id)
         by_engine = row.source == ENGINE_SOURCE and row.kind in INSTANCE_KINDS

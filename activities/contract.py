@@ -19,7 +19,7 @@ from models.flow.facts import Deadlines, Facts, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
-READ_FACTS = "read_facts"
+ADVANCE = "advance"
 RECORD = "record"
 ACCEPT_BARE = "accept_bare"
 REFUSE_LEFTOVERS = "refuse_leftovers"
@@ -98,21 +98,55 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FactsRequest:
-    """For what the facts are wanted.
+class Work:
+    """One batch: people's commands by id, and what the engine has to look at by itself.
 
     Attributes:
-        command_ids: in the order in which they came; at most `BATCH_COMMANDS`.
+        subjects: of an instance that is to begin; 0 afterwards.
+        commands: ids in the order in which they came; at most `BATCH_COMMANDS`.
         rechecks: executions to look at without a person.
-        entering: step keys that are about to be entered besides those which the commands lead to.
+        children: nested instances that ended, with their last status.
+        started: nested instances whose workflow runs now.
+        deadlines: whether one may have passed.
+    """
+
+    subjects: int = 0
+    commands: tuple[str, ...] = ()
+    rechecks: tuple[Ref, ...] = ()
+    children: tuple[tuple[str, str], ...] = ()
+    started: tuple[str, ...] = ()
+    deadlines: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.subjects or self.commands or self.rechecks or self.children or self.started or self.deadlines)
+
+    def pieces(self) -> tuple["Work", ...]:
+        """Each thing alone, so that one that cannot be borne does not stop the others."""
+        return (
+            *(Work(commands=(one,)) for one in self.commands),
+            *(Work(rechecks=(one,)) for one in self.rechecks),
+            *(Work(children=(one,)) for one in self.children),
+            *(Work(started=(one,)) for one in self.started),
+            *((Work(deadlines=True),) if self.deadlines else ()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceRequest:
+    """A batch to be decided and recorded.
+
+    Attributes:
+        expected_seq: the journal position of the run's state.
         now: workflow time.
+        state: carried form of the run's state (`models.flow.carry`), where the worker may not have it (`forgotten`).
     """
 
     key: InstanceKey
-    command_ids: tuple[str, ...] = ()
-    rechecks: tuple[Ref, ...] = ()
-    entering: tuple[str, ...] = ()
+    expected_seq: int
     now: datetime
+    work: Work
+    state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,16 +191,13 @@ COMMAND_KINDS = frozenset(_KINDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFacts:
-    """Commands that may be decided together, and what must be known for it.
+    """Commands that may be decided together, and what must be known for it; read and used within one transaction.
 
     Attributes:
         commands: those of the request that fit into one batch (one command per subject, instance commands alone).
         deferred: ids that must come with a later batch; the rest of the ids was settled already.
-        revisions: the evidence revision of each execution that was looked at; record compares.
-        seq: journal position that was read; a run that is behind it (after a Reset) has to catch up.
     """
 
-    seq: int = 0
     commands: tuple[CommandRow, ...] = ()
     deferred: tuple[str, ...] = ()
     permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -177,7 +208,6 @@ class BatchFacts:
     visits: tuple[tuple[int, str, int, int], ...] = ()
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     closed: tuple[tuple[Ref, str], ...] = ()
-    revisions: tuple[tuple[Ref, int], ...] = ()
 
     def facts(self) -> Facts:
         """As the core wants them."""
@@ -197,39 +227,41 @@ class BatchFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRequest:
-    """What was decided, and on which ground.
+    """What the run itself has to say, without a decision: it took over, or something cannot be borne.
 
     Attributes:
-        expected_seq: the journal position that the decision saw.
+        expected_seq: the journal position that the run knows.
         cohorts: what happened; nothing where a run only wants to know what it missed.
-        revisions: evidence revisions that the decision saw.
     """
 
     key: InstanceKey
     expected_seq: int
     cohorts: tuple[Cohort, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
-    revisions: tuple[tuple[Ref, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What record did.
+    """What advance or record did.
 
     Attributes:
         status: `recorded`: written, `cohorts` is what happened. `behind`: nothing written, `cohorts` (after a large gap
-            `state`) is what happened meanwhile. `changed`: nothing written, the evidence of `changed` moved.
-            `rejected`: nothing written, the database refuses this batch for good (SQLSTATE class 22 or 23).
+            `state`) is what happened meanwhile. `idle`: nothing to write, all was settled or came to nothing.
+            `forgotten`: nothing done, the worker needs the state. `rejected`: nothing written, the database refuses
+            this batch for good (SQLSTATE class 22 or 23).
         seq: journal position afterwards.
-        settled: where `behind`: commands of the request that have their outcome already.
+        settled: where record is `behind`: commands of the request that have their outcome already.
+        deferred: commands that must come with a later batch.
+        later: executions to be looked at after the commands of this batch.
     """
 
-    status: Literal["recorded", "behind", "changed", "rejected"]
+    status: Literal["recorded", "behind", "idle", "forgotten", "rejected"]
     seq: int
     cohorts: tuple[Cohort, ...] = ()
     state: Mapping[str, Any] | None = None
-    changed: tuple[Ref, ...] = ()
     settled: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
+    later: tuple[Ref, ...] = ()
     error: str = ""
 
 

@@ -1,7 +1,7 @@
-"""Facts: what the core needs to know of the outside to decide one batch, read in one transaction.
+"""Facts: what the core needs to know of the outside to decide one batch, read under the lock on the instance.
 
 First the batch is cut (which of the commands may go together), then everything is read in bulk: a handful of queries
-for one command as for a thousand executions. Only what deviates is returned: unmet requirements, earlier visits.
+for one command as for a thousand executions. Only what deviates is told: unmet requirements, earlier visits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,16 +10,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from temporalio import activity
 
 from activities.batching import Batch, Stored, cut, execution_ids, fitting, ref_of
-from activities.contract import READ_FACTS, BatchFacts, FactsRequest
-from activities.definitions import Definition, Definitions
-from activities.guard import retried_where_it_helps
-from models.db import tenant_session
+from activities.contract import BatchFacts
+from activities.definitions import Definition
 from models.flow.facts import Deadlines, Unmet
 from models.flow.graph import Graph, RequirementType
 from models.flow.routing import possible_targets
@@ -34,13 +30,11 @@ ATTESTED = frozenset({RequirementType.APPROVAL, RequirementType.SIGNATURE})
 
 _COMMANDS = text(
     """
-    SELECT i.seq, c.id, c.kind, c.actor_id, c.body, c.source, u.username, u.is_active,
+    SELECT c.id, c.kind, c.actor_id, c.body, c.source, c.on_behalf_of, u.username, u.is_active,
            ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (u.tenant_id, u.id)) AS roles
-    FROM workflow_instance i
-    LEFT JOIN command c ON c.tenant_id = i.tenant_id AND c.workflow_instance_id = i.id
-                       AND c.id = ANY(:ids) AND c.outcome IS NULL
-    LEFT JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)
-    WHERE i.tenant_id = :tenant AND i.id = :instance
+    FROM command c JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)
+    WHERE c.tenant_id = :tenant AND c.workflow_instance_id = :instance AND c.id = ANY(:ids) AND c.outcome IS NULL
+    FOR NO KEY UPDATE OF c
     """
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
@@ -63,31 +57,9 @@ _VISITS = text(
 )
 
 
-class FactsReader:
-    """Reads with the application role; knows no decision."""
-
-    def __init__(self, engine: AsyncEngine, definitions: Definitions) -> None:
-        """Take what the composition root wired."""
-        self._engine = engine
-        self._definitions = definitions
-
-    @activity.defn(name=READ_FACTS)
-    @retried_where_it_helps
-    async def read_facts(self, request: FactsRequest) -> BatchFacts:
-        """Commands that may be decided together and the facts for them; settled commands are dropped."""
-        tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
-        async with tenant_session(self._engine, tenant) as session:
-            definition = await self._definitions.of(await session.connection(), tenant, instance)
-            reading = _Reading(session, tenant, instance, definition)
-            batch = await reading.cut(request.command_ids)
-            await reading.add_rechecks(batch, request.rechecks)
-            await reading.add_siblings(batch)
-            return await reading.facts(batch, request)
-
-
 @dataclass(slots=True)
-class _Reading:
-    """One transaction's worth of reading."""
+class Reading:
+    """What one batch has to know; knows no decision itself."""
 
     session: AsyncSession
     tenant: UUID
@@ -96,14 +68,13 @@ class _Reading:
 
     @property
     def graph(self) -> Graph:
+        """Of the version that the instance is pinned to."""
         return self.definition.graph
 
     async def cut(self, command_ids: Sequence[str]) -> Batch:
         """The commands that go together, out of those that are not settled yet."""
-        seq, commands = await self._commands(command_ids)
-        stored, beyond = fitting(commands)
+        stored, beyond = fitting(await self._commands(command_ids) if command_ids else [])
         batch = cut(stored, await self._executions(one for row in stored for one in execution_ids(row)))
-        batch.seq = seq
         batch.deferred += [str(later.id) for later in beyond]
         return batch
 
@@ -135,6 +106,21 @@ class _Reading:
                 elif execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
                     batch.gated[ref] = execution
 
+    async def add_stale(self, batch: Batch, leaving: Sequence[Ref]) -> bool:
+        """Of those that are about to leave a batch, the ones nobody looked at although their evidence changed.
+
+        Returns:
+            Whether there are any.
+        """
+        unread = [ref for ref in leaving if ref not in batch.executions]
+        found = await self._executions(execution_id(self.instance, ref) for ref in unread)
+        for execution in found.values():
+            ref = ref_of(execution)
+            batch.executions[ref] = execution
+            if execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
+                batch.gated[ref] = execution
+        return any(ref_of(execution) in batch.gated for execution in found.values())
+
     async def _others_work(self, step: str, here: Iterable[StepExecution]) -> bool:
         """Whether the step has open work besides this batch's, so that nothing can be released."""
         connection = await self.session.connection()
@@ -157,12 +143,11 @@ class _Reading:
         )
         return (await self.session.exec(query)).all()
 
-    async def facts(self, batch: Batch, request: FactsRequest) -> BatchFacts:
-        """Everything else, in bulk."""
+    async def facts(self, batch: Batch, now: datetime, entering: Sequence[str] = ()) -> BatchFacts:
+        """Everything else, in bulk; `entering` names steps besides those that the batch leads to."""
         targets = sorted({key for ref in batch.executions for key in possible_targets(self.graph, ref.step)})
         leaving = [ref.subject for ref in batch.executions] if batch.gated else []
         return BatchFacts(
-            seq=batch.seq,
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
             permissions=batch.permissions,
@@ -171,25 +156,17 @@ class _Reading:
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
             visits=await self._visits(leaving, targets),
-            deadlines=self._deadlines([*targets, *request.entering], request.now),
+            deadlines=self._deadlines([*targets, *entering], now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
-            revisions=tuple((ref, e.evidence_rev) for ref, e in batch.gated.items() if e.status in OPEN),
         )
 
-    async def _commands(self, ids: Sequence[str]) -> tuple[int, list[Stored]]:
-        """Where the journal stands, and those of the commands that have no outcome yet, in the order of `ids`."""
+    async def _commands(self, ids: Sequence[str]) -> list[Stored]:
+        """Those of the commands that have no outcome yet, in the order of `ids`."""
         wanted = [UUID(one) for one in ids]
         connection = await self.session.connection()
         keys = {"tenant": self.tenant, "instance": self.instance, "ids": wanted}
-        rows = (await connection.execute(_COMMANDS, keys)).all()
-        found = {
-            row.id: Stored(
-                row.id, row.kind, row.actor_id, row.body, row.source, row.username, tuple(row.roles) * row.is_active
-            )
-            for row in rows
-            if row.id
-        }
-        return rows[0].seq, [found[one] for one in wanted if one in found]
+        found = {row.id: Stored.of(row) for row in await connection.execute(_COMMANDS, keys)}
+        return [found[one] for one in wanted if one in found]
 
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
         wanted = list(dict.fromkeys(ids))
@@ -210,7 +187,8 @@ class _Reading:
             return batch.names
         connection = await self.session.connection()
         found = await connection.execute(_NAMES, {"tenant": self.tenant, "ids": sorted(unknown)})
-        return batch.names | {str(row.id): row.username for row in found}
+        batch.names |= {str(row.id): row.username for row in found}
+        return batch.names
 
     async def _unmet(self, batch: Batch) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
         open_ones = [e for e in batch.gated.values() if e.status in OPEN]

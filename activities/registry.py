@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.advance import Advancer
 from activities.definitions import Definitions
-from activities.facts import FactsReader
 from activities.leftovers import Leftovers
 from activities.load import Loader
 from activities.record import Recorder
+from activities.states import States
 
 
 def core_activities(engine: AsyncEngine, *, site: str) -> Sequence[Callable[..., Any]]:
@@ -23,7 +24,7 @@ def core_activities(engine: AsyncEngine, *, site: str) -> Sequence[Callable[...,
     leftovers = Leftovers(engine)
     return (
         Loader(engine, definitions, site).load_instance,
-        FactsReader(engine, definitions).read_facts,
+        Advancer(engine, definitions, States()).advance,
         Recorder(engine, definitions).record,
         leftovers.accept_bare,
         leftovers.refuse_leftovers,

@@ -11,17 +11,20 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.contract import Cohort, RecordRequest
+from activities.batching import Batch, Stored
+from activities.contract import Cohort
 from activities.journal import event_data
 from activities.projection import Place
 from models.flow import events as ev
+from models.flow.batch import Happened
 from models.flow.graph import Graph
 from models.flow.state import Ref, execution_id
 from models.store.audit import Actor, AuditDraft, Json, engine_actor
+from models.tables import StepExecution
 
 _BEFORE = text(
     """
-    SELECT e.subject_no, e.step_key, e.visit_number, e.branch, e.status, e.evidence_rev, e.ready_rev, u.username
+    SELECT e.subject_no, e.step_key, e.visit_number, e.branch, e.status, u.username
     FROM step_execution e LEFT JOIN user_account u ON (u.tenant_id, u.id) = (e.tenant_id, e.assigned_to)
     WHERE e.tenant_id = :tenant AND e.id = ANY(:ids)
     """
@@ -65,6 +68,18 @@ class Asked:
         )
         return cls(id=row["id"], kind=row["kind"], actor=actor, body=row["body"], settled=row["outcome"] is not None)
 
+    @classmethod
+    def by(cls, tenant_id: UUID, row: Stored) -> "Asked":
+        """From a command of a batch."""
+        actor = Actor(
+            tenant_id=tenant_id,
+            user_id=row.actor_id,
+            name=row.actor_name,
+            on_behalf_of=row.on_behalf_of or "",
+            source=row.source,
+        )
+        return cls(id=row.id, kind=row.kind, actor=actor, body=row.body, settled=False)
+
     @property
     def reason(self) -> str:
         """Why, in the words of whoever asked."""
@@ -77,29 +92,29 @@ class Before(NamedTuple):
 
     status: str
     username: str | None
-    evidence_rev: int
-    ready_rev: int | None
 
-    @property
-    def is_stale(self) -> bool:
-        """It waits for its batch, and its evidence changed since it became ready."""
-        return self.status == "waiting" and self.evidence_rev != self.ready_rev
+    @classmethod
+    def of(cls, row: StepExecution, names: Mapping[str, str]) -> "Before":
+        """From its row, with the names of whoever holds one."""
+        return cls(row.status, None if row.assigned_to is None else names[str(row.assigned_to)])
 
 
-async def look_before(connection: AsyncConnection, place: Place, request: RecordRequest) -> dict[Ref, Before]:
-    """Read all executions that a record changes or whose evidence its decision saw, in one query."""
-    ids = {execution_id(place.instance, ref) for ref, _ in request.revisions}
-    for cohort in request.cohorts:
-        ref: Ref | None = getattr(cohort.event, "ref", None)
-        if ref is not None and ref.step and cohort.event.kind != "execution_entered":
-            ids.update(place.ids(ref, cohort.subjects))
+async def look_before(
+    connection: AsyncConnection, place: Place, happened: Sequence[Happened], batch: Batch | None = None
+) -> dict[Ref, Before]:
+    """The executions that a record changes, as they were; those its batch did not read come in one query."""
+    known = {} if batch is None else {ref: Before.of(row, batch.names) for ref, row in batch.executions.items()}
+    changed: dict[Ref, bool] = {}
+    for item in happened:
+        ref: Ref | None = getattr(item.event, "ref", None)
+        if ref is not None and ref.step and ref not in known:
+            changed.setdefault(ref, item.event.kind != "execution_entered")
+    ids = [execution_id(place.instance, ref) for ref, was_there in changed.items() if was_there]
     if not ids:
-        return {}
+        return known
     rows = await connection.execute(_BEFORE, {"tenant": place.tenant, "ids": sorted(ids)})
-    return {
-        Ref(row.subject_no, row.step_key, row.visit_number, row.branch): Before(
-            row.status, row.username, row.evidence_rev, row.ready_rev
-        )
+    return known | {
+        Ref(row.subject_no, row.step_key, row.visit_number, row.branch): Before(row.status, row.username)
         for row in rows
     }
 

@@ -22,24 +22,20 @@ from bench.contenders import STEPS
 from bench.ours import BySignal
 
 WRAPPED = (
-    ("activities.facts:FactsReader.read_facts", "facts"),
-    ("activities.facts:_Reading.cut", "facts: commands, executions"),
-    ("activities.facts:_Reading.add_siblings", "facts: siblings"),
-    ("activities.facts:_Reading._unmet", "facts: unmet requirements"),
-    ("activities.facts:_Reading._people", "facts: people"),
-    ("activities.facts:_Reading._visits", "facts: visits"),
-    ("workflows.engine:decide_all", "decide"),
-    ("activities.record:Recorder.record", "record"),
-    ("activities.record:_Writing._lock", "record: lock"),
-    ("activities.record:_Writing._asked", "record: commands"),
-    ("activities.record:_Writing._changed", "record: evidence revisions"),
-    ("activities.record:Trail.look_before", "record: rows before"),
-    ("activities.record:project", "record: projection"),
-    ("activities.record:_Writing._follow", "record: gates"),
-    ("activities.record:Trail.note", "record: audit drafts"),
-    ("activities.record:add_chained", "record: journal"),
-    ("activities.record:settle", "record: answers"),
-    ("activities.record:write_audit", "record: audit"),
+    ("activities.advance:Advancer.advance", "advance"),
+    ("activities.advance:lock_instance", "advance: lock"),
+    ("activities.facts:Reading.cut", "advance: commands, executions"),
+    ("activities.facts:Reading.add_siblings", "advance: siblings"),
+    ("activities.facts:Reading._unmet", "advance: unmet requirements"),
+    ("activities.facts:Reading._visits", "advance: visits"),
+    ("activities.advance:decide_all", "advance: decide"),
+    ("activities.advance:look_before", "advance: rows before"),
+    ("activities.record:project", "advance: projection"),
+    ("activities.record:Writing._follow", "advance: gates"),
+    ("activities.record:Trail.note", "advance: audit drafts"),
+    ("activities.record:add_chained", "advance: journal"),
+    ("activities.record:settle", "advance: answers"),
+    ("activities.record:write_audit", "advance: audit"),
     ("workflows.engine:fold", "fold"),
     ("bench.ours:signal_commands", "signal"),
     ("bench.ours:accept", "accept: command row"),
@@ -163,20 +159,14 @@ async def timeline_of(phases: Phases, ours: BySignal, subjects: int, repeat: int
 
 
 def _timeline(phases: Phases, begun: float, ended: float) -> Timeline:
-    facts, record = phases.begun("facts"), phases.begun("record")
-    told = phases.begun("signal")
-    between = record - phases.ended("facts")
+    advance, told = phases.begun("advance"), phases.begun("signal")
     parts: Timeline = {
         "accept the command (API's transaction)": told - begun,
-        "signal until facts begin": facts - told,
-        "facts": phases.total("facts"),
-        **_inside(phases, "facts: "),
-        "decide, and the way between the activities": between,
-        "decide: the core alone": phases.total("decide"),
-        "decide: folding what record returned": phases.total("fold"),
-        "record": phases.total("record"),
-        **_inside(phases, "record: "),
-        "notice and answer": max(0.0, ended - phases.ended("record")),
+        "signal until the activity begins": advance - told,
+        "advance": phases.total("advance"),
+        **_inside(phases, "advance: "),
+        "notice and answer": max(0.0, ended - phases.ended("advance")),
+        "after: folding what was recorded": phases.total("fold"),
     }
     return {name: seconds * 1_000 for name, seconds in parts.items()}
 

@@ -12,7 +12,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from activities import contract
-from activities.contract import BareCommand, BatchFacts, FactsRequest, InstanceKey, Loaded, Recorded, RecordRequest
+from activities.contract import AdvanceRequest, BareCommand, InstanceKey, Loaded, Recorded, RecordRequest
 
 RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100), backoff_coefficient=2, maximum_interval=timedelta(seconds=10)
@@ -30,14 +30,14 @@ async def load_instance(request: contract.LoadRequest) -> Loaded:
     return await _local(contract.LOAD_INSTANCE, request, Loaded)
 
 
-async def read_facts(request: FactsRequest) -> BatchFacts:
-    """Commands that may be decided together and what must be known for it."""
-    return await _local(contract.READ_FACTS, request, BatchFacts)
+async def advance(request: AdvanceRequest) -> Recorded:
+    """Decide a batch and write it down, in one transaction, if the journal is where the run's state is."""
+    return await _local(contract.ADVANCE, request, Recorded, summary=_told(request))
 
 
 async def record(request: RecordRequest) -> Recorded:
-    """Write what was decided, in one transaction, if the journal is where the decision saw it."""
-    return await _local(contract.RECORD, request, Recorded, summary=_told(request))
+    """Write what the run itself has to say, if the journal is where the run knows it."""
+    return await _local(contract.RECORD, request, Recorded)
 
 
 async def accept_bare(key: InstanceKey, commands: tuple[BareCommand, ...]) -> tuple[str, ...]:
@@ -52,12 +52,14 @@ async def refuse_leftovers(key: InstanceKey, command_ids: tuple[str, ...]) -> in
     return await _local(contract.REFUSE_LEFTOVERS, request, int)
 
 
-def _told(request: RecordRequest) -> str:
-    """What is recorded, for Temporal's Web UI: kinds of events with how many executions, at most 200 bytes."""
-    counts: dict[str, int] = {}
-    for cohort in request.cohorts:
-        counts[cohort.event.kind] = counts.get(cohort.event.kind, 0) + max(len(cohort.subjects), 1)
-    return ", ".join(kind if count == 1 else f"{kind} ×{count}" for kind, count in counts.items())[:190]
+def _told(request: AdvanceRequest) -> str:
+    """What is decided about, for Temporal's Web UI, at most 200 bytes."""
+    work = request.work
+    parts = {
+        "subjects": work.subjects, "commands": len(work.commands), "looks": len(work.rechecks),
+        "children started": len(work.started), "children ended": len(work.children), "deadlines": int(work.deadlines),
+    }  # fmt: skip
+    return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
 
 
 async def _local(name: str, request: object, result_type: type[Answer], *, summary: str | None = None) -> Answer:

@@ -1,4 +1,4 @@
-"""The record protocol of one instance: facts → decide → record → fold; again where the world moved (ADR 0001).
+"""The record protocol of one instance: advance, fold what was recorded, again where the world moved (ADR 0007).
 
 `Engine` owns the state. It changes only by what record returned.
 """
@@ -9,30 +9,24 @@ from typing import Any
 from temporalio import workflow
 
 from activities.contract import (
-    BatchFacts,
-    CommandRow,
-    FactsRequest,
+    AdvanceRequest,
     InstanceKey,
     Loaded,
     Recorded,
     RecordRequest,
+    Work,
     wire,
 )
-from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.batch import Decision, Happened, Outcome, decide_all
+from models.flow.batch import Happened, Outcome
 from models.flow.carry import carry, restore
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
 from models.flow.graph import parse_graph
 from models.flow.state import Child, Ref, State, incident_id
 from models.flow.status import InstanceStatus
-from workflows.calls import Poison, read_facts, record
+from workflows.calls import Poison, advance, record
 from workflows.contract import InstanceInput, Waiting
-from workflows.inbox import Work
-
-EVIDENCE_STRIKES = 2
-"""After so many looks at evidence that keeps changing, the executions concerned go into a later batch."""
 
 
 class Engine:
@@ -45,21 +39,19 @@ class Engine:
         self.graph = parse_graph(loaded.graph)
         state = loaded.state if carried is None else carried
         self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
+        self._remembered = False
 
     async def begin(self, subjects: int) -> None:
         """First record of a new instance: every subject at the first step."""
         while self.state.seq == 0:
-            read = await read_facts(FactsRequest(key=self.key, entering=(self.graph.first.key,), now=workflow.now()))
-            recorded = await self._write(self._decide((cmd.Begin(subjects=subjects),), read), read)
-            _raise_if_rejected(recorded)
+            await self._handle(Work(subjects=subjects))
 
     async def recover(self) -> None:
         """Say in the journal that this run took over from one that was lost."""
         before = self.state.seq
         while self.state.seq == before:
             event = ev.InstanceRecovered(at=workflow.now(), cause="run_gone")
-            recorded = await self._write(Decision((Happened(event=event, command_id=None),), ()), BatchFacts())
-            _raise_if_rejected(recorded)
+            _raise_if_rejected(await self._say((Happened(event=event, command_id=None),)))
 
     @property
     def on_hold(self) -> bool:
@@ -101,78 +93,45 @@ class Engine:
         )
 
     async def _handle(self, work: Work) -> Work:
-        put_back = Work()
-        strikes = 0
+        with_state = not self._remembered
         while work:
-            read = await read_facts(self._request(work))
-            if read.seq > self.state.seq:
-                await self._catch_up()
-            taken = {ref.subject for row in read.commands for ref in row.refs}
-            put_back = Work(
-                commands=(*put_back.commands, *read.deferred),
-                rechecks=(*put_back.rechecks, *(ref for ref in work.rechecks if ref.subject in taken)),
+            recorded = await advance(
+                AdvanceRequest(
+                    key=self.key,
+                    expected_seq=self.state.seq,
+                    now=workflow.now(),
+                    work=work,
+                    state=carry(self.state) if with_state else None,
+                )
             )
-            work = Work(
-                commands=tuple(row.id for row in read.commands),
-                rechecks=tuple(ref for ref in work.rechecks if ref.subject not in taken),
-                children=work.children,
-                started=work.started,
-                deadlines=work.deadlines,
-            )
-            decision = self._decide(self._commands(work, read.commands), read)
-            if not decision.happened:
-                self._forget_hops(work.rechecks)
-                break
-            recorded = await self._write(decision, read)
-            if recorded.status == "recorded":
-                break
+            self._fold(recorded)
+            self._remembered = False
             _raise_if_rejected(recorded)
-            if recorded.status == "changed":
-                strikes += 1
-                if strikes >= EVIDENCE_STRIKES:
-                    work, later = _split(work, read.commands, recorded.changed)
-                    put_back = Work(
-                        commands=(*put_back.commands, *later.commands), rechecks=(*put_back.rechecks, *later.rechecks)
-                    )
-                    strikes = 0
-        return put_back
+            if recorded.status == "recorded":
+                self._remembered = True
+                return Work(commands=recorded.deferred, rechecks=recorded.later)
+            if recorded.status == "idle":
+                self._forget_hops(tuple(ref for ref in work.rechecks if ref not in recorded.later))
+                return Work(commands=recorded.deferred, rechecks=recorded.later)
+            with_state = True
+        return Work()
 
-    def _request(self, work: Work) -> FactsRequest:
-        return FactsRequest(key=self.key, command_ids=work.commands, rechecks=work.rechecks, now=workflow.now())
-
-    def _commands(self, work: Work, rows: tuple[CommandRow, ...]) -> tuple[cmd.Command, ...]:
-        internal: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
-        internal += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
-        people = [command for row in rows for command in row.commands()]
-        looks: list[cmd.Command] = [cmd.Recheck(ref=ref) for ref in work.rechecks]
-        if work.deadlines:
-            looks.append(cmd.CheckDeadlines(now=workflow.now()))
-        return (*internal, *people, *looks)
-
-    def _decide(self, commands: tuple[cmd.Command, ...], read: BatchFacts) -> Decision:
-        return decide_all(self.graph, self.state, commands, read.facts(), workflow.now())
-
-    async def _write(self, decision: Decision, read: BatchFacts) -> Recorded:
+    async def _say(self, happened: tuple[Happened, ...], outcomes: tuple[Outcome, ...] = ()) -> Recorded:
+        """Record what the run itself has to say."""
         recorded = await record(
-            RecordRequest(
-                key=self.key,
-                expected_seq=self.state.seq,
-                cohorts=wire(pack(decision.happened)),
-                outcomes=decision.outcomes,
-                revisions=read.revisions,
-            )
+            RecordRequest(key=self.key, expected_seq=self.state.seq, cohorts=wire(pack(happened)), outcomes=outcomes)
         )
+        self._fold(recorded)
+        self._remembered = False
+        return recorded
+
+    def _fold(self, recorded: Recorded) -> None:
         if recorded.state is not None:
             self.state = restore(recorded.state)
         elif recorded.cohorts:
             happened = unpack(cohort.core() for cohort in recorded.cohorts)
             self.state = fold(self.state, (item.event for item in happened))
             self.state.seq = recorded.seq
-        return recorded
-
-    async def _catch_up(self) -> None:
-        """Fold what this run missed: it was reset, or another one wrote before it."""
-        await self._write(Decision((), ()), BatchFacts())
 
     async def _handle_alone(self, piece: Work) -> Work:
         """One thing; what cannot be borne even alone is refused, or becomes an incident where nobody asked for it."""
@@ -196,7 +155,7 @@ class Engine:
                 Outcome(command_id=one, ref=None, outcome=_CODE, refused=True, params={"error": reason})
                 for one in commands
             )
-            recorded = await self._write(Decision(refusals, outcomes), BatchFacts())
+            recorded = await self._say(refusals, outcomes)
             if recorded.status != "behind":
                 break
             commands = tuple(one for one in commands if one not in recorded.settled)
@@ -239,20 +198,3 @@ def told(error: Exception) -> str:
 def _raise_if_rejected(recorded: Recorded) -> None:
     if recorded.status == "rejected":
         raise Poison(recorded.error)
-
-
-def _split(work: Work, rows: tuple[CommandRow, ...], changed: tuple[Ref, ...]) -> tuple[Work, Work]:
-    """Without, and only with, what concerns executions whose evidence keeps changing."""
-    moving = {*changed}
-    later = tuple(row.id for row in rows if moving.intersection(row.refs))
-    looks = tuple(ref for ref in work.rechecks if ref in moving)
-    if not later and not looks:
-        return work, Work()
-    rest = Work(
-        commands=tuple(command for command in work.commands if command not in later),
-        rechecks=tuple(ref for ref in work.rechecks if ref not in moving),
-        children=work.children,
-        started=work.started,
-        deadlines=work.deadlines,
-    )
-    return rest, Work(commands=later, rechecks=looks)

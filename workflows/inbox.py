@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from activities.contract import BATCH_COMMANDS, BATCH_EXECUTIONS, BareCommand
+from activities.contract import BATCH_COMMANDS, BATCH_EXECUTIONS, BareCommand, Work
 from models.flow.state import Ref
 from workflows.contract import Waiting
 
@@ -47,7 +47,7 @@ class Inbox:
             bare=tuple(self.bare),
         )
 
-    def take(self, *, looking: bool, hops: Iterable[Ref] = ()) -> "Work":
+    def take(self, *, looking: bool, hops: Iterable[Ref] = ()) -> Work:
         """The next batch; what does not fit stays.
 
         Args:
@@ -69,28 +69,3 @@ class Inbox:
         """Return what could not go with its batch to the front, in its order."""
         self.commands = dict.fromkeys((*commands, *self.commands))
         self.evidence = dict.fromkeys((*evidence, *self.evidence))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One batch: people's commands by id, and what the engine has to look at by itself."""
-
-    commands: tuple[str, ...] = ()
-    rechecks: tuple[Ref, ...] = ()
-    children: tuple[tuple[str, str], ...] = ()
-    started: tuple[str, ...] = ()
-    deadlines: bool = False
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.commands or self.rechecks or self.children or self.started or self.deadlines)
-
-    def pieces(self) -> tuple["Work", ...]:
-        """Each thing alone, so that one that cannot be borne does not stop the others."""
-        return (
-            *(Work(commands=(one,)) for one in self.commands),
-            *(Work(rechecks=(one,)) for one in self.rechecks),
-            *(Work(children=(one,)) for one in self.children),
-            *(Work(started=(one,)) for one in self.started),
-            *((Work(deadlines=True),) if self.deadlines else ()),
-        )

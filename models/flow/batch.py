@@ -40,10 +40,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """All that one batch comes to."""
+    """All that one batch comes to, and the state that it leads to (its `seq` is the shell's to set)."""
 
     happened: tuple[Happened, ...]
     outcomes: tuple[Outcome, ...]
+    state: State
 
 
 def decide_all(graph: Graph, state: State, commands: Iterable[cmd.Command], facts: Facts, now: datetime) -> Decision:
@@ -77,7 +78,7 @@ def decide_all(graph: Graph, state: State, commands: Iterable[cmd.Command], fact
             happened.append(Happened(event=event, command_id=command.command_id))
         if outcome is not None:
             outcomes.append(outcome)
-    return Decision(tuple(happened), tuple(outcomes))
+    return Decision(tuple(happened), tuple(outcomes), working)
 
 
 class _Known:

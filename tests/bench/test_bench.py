@@ -31,7 +31,7 @@ def test_a_tiny_run_has_every_row_and_keeps_to_the_events_that_a_completion_may_
         assert {"per_second", "p50_ms", "cpu_ms"} <= set(results["measured"][contender])
     assert [one["name"] for one in results["ratios"] if one["binding"] and not one["met"]] == []
     assert results["measured"]["ours, by signal"]["events"]["median"] <= 8
-    assert {"facts", "record"} <= set(results["timelines"]["1"])
+    assert {"advance"} <= set(results["timelines"]["1"])
     assert report.printed(report.tables(results))
 
 

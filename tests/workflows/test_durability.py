@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, Re
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from activities.contract import RecordRequest
+from activities.contract import AdvanceRequest
 from activities.guard import retried_where_it_helps
 from models.flow.state import Ref
 from tests.support.meddling import Call
@@ -36,15 +36,15 @@ async def test_commands_accepted_while_no_worker_runs_take_effect_when_one_retur
 async def test_a_record_whose_completion_was_lost_is_not_written_again(idle_plant: Plant) -> None:
     plant, answers = idle_plant, []
 
-    async def the_worker_dies_after_the_commit(record: Call, request: RecordRequest) -> Any:
-        answer = await record(request)
-        if request.outcomes:
+    async def the_worker_dies_after_the_commit(advance: Call, request: AdvanceRequest) -> Any:
+        answer = await advance(request)
+        if request.work.commands:
             answers.append(answer.status)
             if len(answers) == 1:
                 raise ConnectionError("the worker died after the commit")
         return answer
 
-    async with meddling(plant, record=the_worker_dies_after_the_commit):
+    async with meddling(plant, advance=the_worker_dies_after_the_commit):
         instance = await plant.begin(TWO_STEPS, subjects=2)
         commands = [await plant.accept(instance, "complete", [Ref(number, "one")]) for number in range(2)]
         await plant.signal(instance, *commands)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from temporalio.client import WorkflowFailureError
 
-from activities.contract import RecordRequest
+from activities.contract import AdvanceRequest, RecordRequest
 from models.db import owner_engine
 from models.flow import batch, decide
 from models.flow.state import Ref
@@ -120,14 +120,14 @@ async def test_a_refusal_whose_completion_was_lost_is_not_repeated_for_ever(idle
 async def test_while_the_database_is_away_commands_wait_and_then_take_effect(idle_plant: Plant) -> None:
     plant, failures = idle_plant, 0
 
-    async def the_database_is_away(record: Call, request: RecordRequest) -> Any:
+    async def the_database_is_away(advance: Call, request: AdvanceRequest) -> Any:
         nonlocal failures
-        if request.outcomes and failures < 3:
+        if request.work.commands and failures < 3:
             failures += 1
             raise OperationalError("no connection", None, ConnectionError("refused"))
-        return await record(request)
+        return await advance(request)
 
-    async with meddling(plant, record=the_database_is_away):
+    async with meddling(plant, advance=the_database_is_away):
         instance = await plant.begin(TWO_STEPS)
         assert (await plant.act(instance, "complete", Ref(0, "one")))["outcome"] == "advanced"
     assert failures == 3

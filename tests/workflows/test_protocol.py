@@ -2,17 +2,17 @@
 
 from collections import Counter
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 
-from activities.contract import Cohort, FactsRequest, InstanceKey, RecordRequest
+from activities.contract import AdvanceRequest, Cohort, InstanceKey, RecordRequest
 from activities.definitions import Definitions
 from activities.record import Recorder
 from models.db import tenant_session
 from models.flow import events as ev
 from models.flow.batch import Outcome
 from models.flow.state import Ref, execution_id
+from models.store.evidence import lock_execution
 from tests.support.meddling import Call
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.conftest import meddling
@@ -93,14 +93,14 @@ async def test_a_command_that_names_no_execution_or_an_unknown_kind_is_refused(p
 async def test_a_decision_on_a_stale_journal_is_taken_again(idle_plant: Plant) -> None:
     plant, interfered = idle_plant, False
 
-    async def somebody_else_holds_first(record: Call, request: RecordRequest) -> Any:
+    async def somebody_else_holds_first(advance: Call, request: AdvanceRequest) -> Any:
         nonlocal interfered
-        if request.outcomes and not interfered:
+        if request.work.commands and not interfered:
             interfered = True
             await hold_behind_its_back(plant, request)
-        return await record(request)
+        return await advance(request)
 
-    async with meddling(plant, record=somebody_else_holds_first):
+    async with meddling(plant, advance=somebody_else_holds_first):
         instance = await plant.begin(TWO_STEPS)
         refused = await plant.act(instance, "complete", Ref(0, "one"))
     assert interfered
@@ -111,71 +111,46 @@ async def test_a_decision_on_a_stale_journal_is_taken_again(idle_plant: Plant) -
     ]  # fmt: skip
 
 
-async def hold_behind_its_back(plant: Plant, request: RecordRequest) -> None:
+async def hold_behind_its_back(plant: Plant, request: AdvanceRequest) -> None:
     """Another writer records at the same journal position."""
-    at = request.cohorts[0].event.at
-    held = ev.InstanceHeld(at=at, by=str(plant.people["quinn"]), reason="by another writer")
+    held = ev.InstanceHeld(at=request.now, by=str(plant.people["quinn"]), reason="by another writer")
     other = RecordRequest(key=request.key, expected_seq=request.expected_seq, cohorts=(Cohort(event=held),))
     recorded = await Recorder(plant.app, Definitions()).record(other)
     assert recorded.status == "recorded"
 
 
-async def bump(plant: Plant, instance: UUID, *refs: Ref) -> None:
-    """Change evidence without meaning."""
+async def test_evidence_that_is_being_withdrawn_is_waited_for(plant: Plant) -> None:
+    instance = await plant.begin(GATED)
+    await plant.meet(instance, Ref(0, "one"))
     async with tenant_session(plant.app, plant.tenant) as session:
-        await (await session.connection()).execute(
-            text("UPDATE step_execution SET evidence_rev = evidence_rev + 1 WHERE id = ANY(:ids)"),
-            {"ids": [execution_id(instance, ref) for ref in refs]},
-        )
-
-
-async def test_evidence_that_changed_between_facts_and_record_is_read_again(idle_plant: Plant) -> None:
-    plant, reads = idle_plant, 0
-
-    async def evidence_goes_away_meanwhile(read: Call, request: FactsRequest) -> Any:
-        nonlocal reads
-        found = await read(request)
-        if request.command_ids:
-            reads += 1
-            if reads == 1:
-                instance = UUID(request.key.instance_id)
-                await plant.rows("UPDATE step_requirement_completion SET is_complete = false RETURNING 1")
-                await bump(plant, instance, Ref(0, "one"))
-        return found
-
-    async with meddling(plant, read_facts=evidence_goes_away_meanwhile):
-        instance = await plant.begin(GATED)
-        await plant.meet(instance, Ref(0, "one"))
-        refused = await plant.act(instance, "complete", Ref(0, "one"))
-    assert reads == 2
+        await lock_execution(session, plant.tenant, execution_id(instance, Ref(0, "one")))
+        command = await plant.accept(instance, "complete", [Ref(0, "one")])
+        await plant.signal(instance, command)
+        await plant.until("SELECT 1 FROM pg_locks WHERE NOT granted")
+        await (await session.connection()).execute(text("UPDATE step_requirement_completion SET is_complete = false"))
+    refused = await plant.outcome(command)
     assert refused["code"] == "requirements_unmet"
     (unmet,) = refused["params"]["unmet"]
     assert unmet["name"] == "List"
 
 
-async def test_an_execution_whose_evidence_keeps_changing_does_not_keep_the_others(idle_plant: Plant) -> None:
-    plant, reads = idle_plant, 0
+async def test_a_worker_that_has_forgotten_the_state_is_told_it(idle_plant: Plant) -> None:
+    plant, said = idle_plant, []
 
-    async def evidence_changes_twice(read: Call, request: FactsRequest) -> Any:
-        nonlocal reads
-        found = await read(request)
-        if request.command_ids:
-            reads += 1
-            if reads <= 2:
-                await bump(plant, UUID(request.key.instance_id), Ref(1, "one"))
-        return found
+    async def listened_to(advance: Call, request: AdvanceRequest) -> Any:
+        answer = await advance(request)
+        said.append((request.state is not None, answer.status))
+        return answer
 
-    async with meddling(plant, read_facts=evidence_changes_twice):
-        instance = await plant.begin(GATED, subjects=3)
-        await plant.meet(instance, *(Ref(number, "one") for number in range(3)))
-        commands = [await plant.accept(instance, "complete", [Ref(number, "one")]) for number in range(3)]
-        await plant.signal(instance, *commands)
-        assert await plant.settled(commands) == ["advanced"] * 3
-    rows = await plant.rows(
-        "SELECT record_no, array_agg(DISTINCT s ORDER BY s) AS subjects FROM journal, unnest(subjects) s"
-        " WHERE kind = 'execution_completed' GROUP BY record_no ORDER BY record_no"
-    )
-    assert [row["subjects"] for row in rows] == [[0, 2], [1]]
+    async with meddling(plant, advance=listened_to):
+        instance = await plant.begin(TWO_STEPS)
+        await plant.act(instance, "claim", Ref(0, "one"))
+        await plant.act(instance, "start", Ref(0, "one"))
+    async with meddling(plant, advance=listened_to):
+        await plant.act(instance, "complete", Ref(0, "one"))
+    assert said == [
+        (True, "recorded"), (False, "recorded"), (False, "recorded"), (False, "forgotten"), (True, "recorded"),
+    ]  # fmt: skip
 
 
 async def test_the_same_record_twice_writes_once_and_answers_with_what_happened(plant: Plant) -> None:

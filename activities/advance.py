@@ -1,0 +1,174 @@
+"""Advance: one batch from what queued up to what happened, in one transaction (ADR 0007).
+
+The instance is locked first; so the facts that are read then stay true until the commit, and nothing has to be compared
+afterwards. Between facts and record stands the pure core: `decide` sees the state of the run, which has to be where the
+journal is; otherwise the run is told what it missed and nothing else happens.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.batching import Batch
+from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work, wire
+from activities.definitions import Definition, Definitions
+from activities.facts import Reading
+from activities.guard import is_rejected_data, retried_where_it_helps
+from activities.locking import lock_instance, missed
+from activities.projection import Place
+from activities.record import Writing
+from activities.states import States
+from activities.trail import Asked, look_before
+from models.db import tenant_session
+from models.flow import commands as cmd
+from models.flow import events as ev
+from models.flow.batch import Decision, decide_all
+from models.flow.carry import restore
+from models.flow.cohorts import pack
+from models.flow.state import Ref, State
+
+
+class Advancer:
+    """Decides and writes with the application role; one transaction per call.
+
+    A child's identifier takes a connection of its own, so batches that ask for children go one at a time: many at once
+    would wait for each other's connections for ever. Such a batch is found out by deciding it, then begins anew.
+    """
+
+    def __init__(self, engine: AsyncEngine, definitions: Definitions, states: States) -> None:
+        """Take what the composition root wired."""
+        self._engine = engine
+        self._definitions = definitions
+        self._states = states
+        self._with_children = asyncio.Semaphore(1)
+
+    @activity.defn(name=ADVANCE)
+    @retried_where_it_helps
+    async def advance(self, request: AdvanceRequest) -> Recorded:
+        """Decide the batch and write it down, or say why nothing was written."""
+        try:
+            try:
+                return await self._advance(request, may_ask_for_children=False)
+            except _ChildrenAskedFor:
+                async with self._with_children:
+                    return await self._advance(request, may_ask_for_children=True)
+        except DBAPIError as error:
+            if is_rejected_data(error):
+                return Recorded(status="rejected", seq=request.expected_seq, error=str(error.orig)[:1_000])
+            raise
+
+    async def _advance(self, request: AdvanceRequest, *, may_ask_for_children: bool) -> Recorded:
+        tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
+        async with tenant_session(self._engine, tenant) as session:
+            connection = await session.connection()
+            definition = await self._definitions.of(connection, tenant, instance)
+            place = Place(tenant, instance, definition.process_id)
+            locked = await lock_instance(connection, place)
+            if locked.seq != request.expected_seq:
+                return await missed(connection, place, request.expected_seq, locked.seq)
+            state = self._state(instance, request)
+            if state is None:
+                return Recorded(status="forgotten", seq=locked.seq)
+            advancing = _Advancing(session, place, definition, request, state)
+            batch, decision = await advancing.decided()
+            if not may_ask_for_children and any(isinstance(one.event, ev.ChildRequested) for one in decision.happened):
+                self._states.keep(instance, state)
+                raise _ChildrenAskedFor
+            recorded = Recorded(status="idle", seq=locked.seq)
+            if decision.happened:
+                # What is read from here on are rows as this record changes them.
+                session.expunge_all()
+                before = await look_before(connection, place, decision.happened, batch)
+                writing = Writing(session, place, definition, self._engine, locked, _asked(batch, tenant), before)
+                recorded = await writing.write(wire(pack(decision.happened)), decision.outcomes)
+        if recorded.status == "recorded" or not request.work.rechecks:
+            # A run forgets looks that came to nothing; this state would not.
+            decision.state.seq = recorded.seq
+            self._states.keep(instance, decision.state)
+        return replace(recorded, deferred=tuple(batch.deferred), later=advancing.later(batch))
+
+    def _state(self, instance: UUID, request: AdvanceRequest) -> State | None:
+        if request.state is not None:
+            return restore(request.state)
+        return self._states.take(instance, request.expected_seq)
+
+
+class _ChildrenAskedFor(Exception):  # noqa: N818 - a way back, not a fault
+    """The decision asks for nested instances; their identifiers need a second connection."""
+
+
+class _Advancing:
+    """One batch in one transaction, up to its decision."""
+
+    def __init__(
+        self, session: AsyncSession, place: Place, definition: Definition, request: AdvanceRequest, state: State
+    ) -> None:
+        self._definition = definition
+        self._request = request
+        self._state = state
+        self._reading = Reading(session, place.tenant, place.instance, definition)
+
+    async def decided(self) -> tuple[Batch, Decision]:
+        """The commands that go together, and what they come to.
+
+        A batch release carries siblings along. One whose evidence changed while it waited, and at which nobody looked
+        because others still worked there, is looked at before it may go.
+        """
+        request, reading = self._request, self._reading
+        batch = await reading.cut(request.work.commands)
+        await reading.add_rechecks(batch, self._looks(batch))
+        await reading.add_siblings(batch)
+        while True:
+            facts = await reading.facts(batch, request.now, self._entering())
+            commands = commands_of(replace(request.work, rechecks=self._looks(batch)), facts.commands, request.now)
+            decision = decide_all(self._definition.graph, self._state, commands, facts.facts(), request.now)
+            if not await reading.add_stale(batch, self._carried_along(decision)):
+                return batch, decision
+
+    def later(self, batch: Batch) -> tuple[Ref, ...]:
+        """What waits until the commands for the same subjects have taken effect."""
+        taken = _subjects(batch.rows)
+        return tuple(ref for ref in self._request.work.rechecks if ref.subject in taken)
+
+    def _looks(self, batch: Batch) -> tuple[Ref, ...]:
+        taken = _subjects(batch.rows)
+        return tuple(ref for ref in self._request.work.rechecks if ref.subject not in taken)
+
+    def _entering(self) -> Sequence[str]:
+        """Steps that are entered without any execution leading there."""
+        return (self._definition.graph.first.key,) if self._request.work.subjects else ()
+
+    def _carried_along(self, decision: Decision) -> list[Ref]:
+        steps = self._definition.graph.steps
+        return [
+            one.event.ref
+            for one in decision.happened
+            if isinstance(one.event, ev.ExecutionCompleted) and steps[one.event.ref.step].requires_batch_completion
+        ]
+
+
+def _asked(batch: Batch, tenant: UUID) -> dict[str, Asked]:
+    return {str(row.id): Asked.by(tenant, row) for row in batch.stored}
+
+
+def _subjects(rows: Iterable[CommandRow]) -> set[int]:
+    return {ref.subject for row in rows for ref in row.refs}
+
+
+def commands_of(work: Work, rows: Sequence[CommandRow], now: datetime) -> tuple[cmd.Command, ...]:
+    """The core's commands of a batch: what the engine noticed, what people asked for, what is to be looked at."""
+    begin: list[cmd.Command] = [cmd.Begin(subjects=work.subjects)] if work.subjects else []
+    noticed: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
+    noticed += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
+    people = [command for row in rows for command in row.commands()]
+    looks: list[cmd.Command] = [cmd.Recheck(ref=ref) for ref in work.rechecks]
+    if work.deadlines:
+        looks.append(cmd.CheckDeadlines(now=now))
+    return (*begin, *noticed, *people, *looks)

@@ -1,0 +1,56 @@
+"""The instance as a transaction holds it, and what a run missed that is behind its journal (ADR 0001)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.contract import Recorded
+from activities.journal import fold_journal, read_after
+from activities.projection import Place
+from models.enums import Chain
+from models.flow.carry import carry
+from models.store.chain import Head
+
+LARGE_GAP = 500
+"""Missing journal rows beyond which the fold is returned instead of the events."""
+
+_LOCK = text(
+    """
+    SELECT seq, record_no, chain_n, chain_hash, parent_instance_id FROM workflow_instance
+    WHERE tenant_id = :tenant AND id = :instance FOR NO KEY UPDATE
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """The instance as this transaction holds it. Evidence writes wait for this lock, so what is read under it stays."""
+
+    seq: int
+    record_no: int
+    head: Head
+    parent: UUID | None
+
+
+async def lock_instance(connection: AsyncConnection, place: Place) -> Locked:
+    """Lock the instance row and read where its journal and its chain stand."""
+    row = (await connection.execute(_LOCK, {"tenant": place.tenant, "instance": place.instance})).mappings().one()
+    head = Head(
+        tenant_id=place.tenant,
+        chain=Chain.INSTANCE,
+        chain_id=place.instance,
+        n=row["chain_n"],
+        hash=row["chain_hash"],
+    )
+    return Locked(seq=row["seq"], record_no=row["record_no"], head=head, parent=row["parent_instance_id"])
+
+
+async def missed(connection: AsyncConnection, place: Place, expected: int, seq: int) -> Recorded:
+    """What the journal knows beyond `expected`: the events, or after a large gap the state they fold to."""
+    if seq - expected > LARGE_GAP or seq < expected:
+        state = await fold_journal(connection, place.tenant, place.instance)
+        return Recorded(status="behind", seq=state.seq, state=carry(state))
+    missing = await read_after(connection, place.tenant, place.instance, expected, LARGE_GAP)
+    return Recorded(status="behind", seq=seq, cohorts=tuple(cohort for _, cohort in missing))
