@@ -29,10 +29,15 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When a run continues as new (TEMPORAL: 51,200 events and 10,000 signals end a run)."""
+    """When a run continues as new (TEMPORAL: 51,200 events and 10,000 signals end a run).
+
+    Attributes:
+        quiet_seconds: after an upsert of search attributes, before steps alone are worth another one.
+    """
 
     events: int = 4_000
     signals: int = 5_000
+    quiet_seconds: float = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

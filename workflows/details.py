@@ -46,6 +46,11 @@ def moving_attributes(state: State, graph: Graph) -> dict[str, Any]:
     }
 
 
+def may_wait(changed: Mapping[str, Any]) -> bool:
+    """Whether an upsert may come a little later: steps change all the time, and nobody is alarmed by them."""
+    return STEPS.name in changed and len(changed) == 1 and bool(changed[STEPS.name])
+
+
 def updates(changed: Mapping[str, Any]) -> list[SearchAttributeUpdate[Any]]:
     """The upserts for changed attributes of `moving_attributes`."""
     found: list[SearchAttributeUpdate[Any]] = []

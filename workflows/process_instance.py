@@ -40,6 +40,8 @@ class ProcessInstance:
         self._deadline_rang = False
         self._passes = 0
         self._shown: dict[str, object] = {}
+        self._shown_at: datetime | None = None
+        self._showing: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, _start: InstanceInput) -> str:
@@ -128,8 +130,9 @@ class ProcessInstance:
             await workflow.wait_condition(lambda: self._has_work(engine))
             await self._pass(engine)
         self._show(engine)
-        if self._timer is not None:
-            self._timer.cancel()
+        for waiting in (self._timer, self._showing):
+            if waiting is not None:
+                waiting.cancel()
         await self._settle_the_rest()
         return engine.state.status.value
 
@@ -216,13 +219,32 @@ class ProcessInstance:
         self._timer, self._timer_at, self._deadline_rang = None, None, True
 
     def _show(self, engine: Engine) -> None:
-        """Search attributes only on change (an upsert is an event); details cost nothing."""
+        """Search attributes only on change, and steps alone not more often than `quiet_seconds`; details cost nothing.
+
+        An upsert is an event and a write to Temporal's visibility store, a third of what a completion costs there.
+        """
+        workflow.set_current_details(details.markdown(engine.info, engine.state, engine.graph))
         now = details.moving_attributes(engine.state, engine.graph)
         changed = {name: value for name, value in now.items() if self._shown.get(name) != value}
-        if changed:
+        if not changed:
+            return
+        quiet = self._quiet() if details.may_wait(changed) else timedelta()
+        if quiet <= timedelta():
             workflow.upsert_search_attributes(details.updates(changed))
-            self._shown = now
-        workflow.set_current_details(details.markdown(engine.info, engine.state, engine.graph))
+            self._shown, self._shown_at = now, workflow.now()
+        elif self._showing is None:
+            self._showing = asyncio.create_task(self._show_after(quiet, engine))
+
+    def _quiet(self) -> timedelta:
+        """How long the last upsert lets the next one wait."""
+        if self._shown_at is None:
+            return timedelta()
+        return self._shown_at + timedelta(seconds=self._start.limits.quiet_seconds) - workflow.now()
+
+    async def _show_after(self, quiet: timedelta, engine: Engine) -> None:
+        await workflow.sleep(quiet, summary="steps to be shown in search attributes")
+        self._showing = None
+        self._show(engine)
 
 
 def _cancel_by_ops() -> BareCommand:

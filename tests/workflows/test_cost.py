@@ -8,6 +8,8 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from models.flow.state import Ref
 from tests.support.plant import Plant, end, line, step
+from workflows.contract import Limits
+from workflows.details import STEPS
 
 CHECKED = [{"requirement_type": "checklist", "name": "List", "config": {"items": ["clean"]}}]
 
@@ -37,15 +39,42 @@ async def test_a_claim_costs_at_most_five_events(plant: Plant) -> None:
     assert len(await since_the_first_signal(plant, instance)) <= 5 * 5
 
 
+async def upserts(plant: Plant, instance: UUID) -> int:
+    kinds = [event.event_type for event in (await plant.history(instance)).events]
+    return kinds.count(EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
+
+
+AT_BEGIN = 2
+
+
 async def test_search_attributes_are_upserted_only_when_they_change(plant: Plant) -> None:
-    instance = await plant.begin(line(step("one"), step("two"), end()), subjects=5)
+    process = await plant.approve(line(step("one"), step("two"), end()))
+    instance = await plant.start(process, 5, limits=Limits(quiet_seconds=0))
+    await plant.begun(instance)
     for subject in range(5):
         await plant.act(instance, "claim", Ref(subject, "one"))
     await plant.act(instance, "complete", Ref(0, "one"))
     await plant.act(instance, "claim", Ref(0, "two"))
-    names = [event.event_type for event in (await plant.history(instance)).events]
-    at_begin, when_the_second_step_was_entered = 2, 1
-    assert (
-        names.count(EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
-        == at_begin + when_the_second_step_was_entered
-    )
+    when_the_second_step_was_entered = 1
+    assert await upserts(plant, instance) == AT_BEGIN + when_the_second_step_was_entered
+
+
+async def test_steps_that_change_in_quick_succession_are_shown_once_but_a_hold_at_once(plant: Plant) -> None:
+    process = await plant.approve(line(*(step(f"s{number}") for number in range(6)), end()))
+    instance = await plant.start(process, limits=Limits(quiet_seconds=1.5))
+    await plant.begun(instance)
+    for number in range(4):
+        await plant.act(instance, "complete", Ref(0, f"s{number}"))
+    shown = await upserts(plant, instance)
+    assert shown <= AT_BEGIN + 1
+    await plant.act(instance, "hold", by="quinn", reason="to be looked at")
+    await plant.act(instance, "complete", Ref(0, "s4"))
+    assert await upserts(plant, instance) == shown + 1
+    await plant.act(instance, "resume", by="quinn", reason="looked at")
+    await plant.act(instance, "complete", Ref(0, "s4"))
+
+    async def last_step_is_found() -> bool:
+        handle = await plant.client.get_workflow_handle(str(instance)).describe()
+        return handle.typed_search_attributes.get(STEPS) == ["s5"]
+
+    await plant.eventually(last_step_is_found)
