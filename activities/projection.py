@@ -134,6 +134,17 @@ _GOT_MESSAGE = _executions("awaited_event = NULL, awaited_key = NULL")
 _OVERDUE = _executions("overdue = true, escalation_level = GREATEST(escalation_level, :level)")
 _LIMIT = _executions("escalation_level = GREATEST(escalation_level, 2)")
 
+_GIVEN = (ev.ExecutionCompleted, ev.SignoffAwaited, ev.BatchAwaited)
+_BEGUN = "assigned_to = :starter, started_at = COALESCE(started_at, :started)"
+
+
+def _after_start(given: TextClause) -> TextClause:
+    """The same for executions that were started in this record: one change of each row, and of nine indexes, not two."""
+    return text(given.text.replace(" WHERE ", f", {_BEGUN} WHERE ", 1))
+
+
+_AFTER_START = {given: _after_start(given) for given in (_COMPLETE, _AWAIT_SIGNOFF, _AWAIT_BATCH)}
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -158,9 +169,33 @@ class Place:
         return self.ids(ref, (ref.subject,))[0]
 
 
-async def project(connection: AsyncConnection, place: Place, cohort: Cohort) -> None:
-    """Apply one cohort to the rows."""
+def starts_to_join(cohorts: Sequence[Cohort]) -> dict[int, int]:
+    """Of cohorts that were started and given in one record: position of the giving → position of the start."""
+    started: dict[Ref, dict[int, int]] = {}
+    joined: dict[int, int] = {}
+    for position, cohort in enumerate(cohorts):
+        event = cohort.event
+        if isinstance(event, ev.ExecutionStarted):
+            started.setdefault(event.ref, {}).update(dict.fromkeys(cohort.subjects, position))
+        elif here := started.get(getattr(event, "ref", None) or _NOWHERE):
+            found = [here.pop(subject, None) for subject in cohort.subjects]
+            first = found[0] if isinstance(event, _GIVEN) else None
+            if first is not None and found == [first] * len(cohorts[first].subjects):
+                joined[position] = first
+    return joined
+
+
+_NOWHERE = Ref(-1, "")
+
+
+async def project(
+    connection: AsyncConnection, place: Place, cohort: Cohort, start: ev.ExecutionStarted | None = None
+) -> None:
+    """Apply one cohort to the rows; together with the `start` of the same executions, where that was left out."""
     statement, parameters = _statement(place, cohort)
+    if statement is not None and start is not None:
+        statement = _AFTER_START[statement]
+        parameters |= {"starter": _user(start.by), "started": start.at}
     if statement is not None:
         keys = {"tenant": place.tenant, "instance": place.instance}
         names = _parameters(statement)
