@@ -139,7 +139,7 @@ _BEGUN = "assigned_to = :starter, started_at = COALESCE(started_at, :started)"
 
 
 def _after_start(given: TextClause) -> TextClause:
-    """The same for executions that were started in this record: one change of each row, and of nine indexes, not two."""
+    """The same for executions that were started in this record: one change of each row and its indexes, not two."""
     return text(given.text.replace(" WHERE ", f", {_BEGUN} WHERE ", 1))
 
 
@@ -188,12 +188,10 @@ def starts_to_join(cohorts: Sequence[Cohort]) -> dict[int, int]:
 _NOWHERE = Ref(-1, "")
 
 
-async def project(
-    connection: AsyncConnection, place: Place, cohort: Cohort, start: ev.ExecutionStarted | None = None
-) -> None:
+async def project(connection: AsyncConnection, place: Place, cohort: Cohort, start: ev.Event | None = None) -> None:
     """Apply one cohort to the rows; together with the `start` of the same executions, where that was left out."""
     statement, parameters = _statement(place, cohort)
-    if statement is not None and start is not None:
+    if statement is not None and isinstance(start, ev.ExecutionStarted):
         statement = _AFTER_START[statement]
         parameters |= {"starter": _user(start.by), "started": start.at}
     if statement is not None:

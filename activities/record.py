@@ -25,7 +25,7 @@ from activities.gates import close_gates_of, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
 from activities.locking import Locked, lock_instance, missed
-from activities.projection import Place, project
+from activities.projection import Place, project, starts_to_join
 from activities.rebuild import origin_of, with_origin
 from activities.trail import Asked, Before, Trail, look_before
 from models.db import tenant_session
@@ -118,9 +118,12 @@ class Writing:
         if locked.seq == 0:
             cohorts = await self._with_origin(connection, cohorts)
         trail = Trail(self.place, self.definition.graph, self.asked, self.before)
-        for number, cohort in enumerate(cohorts, start=locked.seq + 1):
-            await project(connection, self.place, cohort)
-            await self._follow(cohort, locked, number)
+        joined = starts_to_join(cohorts)
+        starts = {start: cohorts[start].event for start in joined.values()}
+        for number, cohort in enumerate(cohorts):
+            if number not in starts:
+                await project(connection, self.place, cohort, starts.get(joined.get(number, -1)))
+            await self._follow(cohort, locked, locked.seq + 1 + number)
             trail.note(cohort)
         seq = locked.seq + len(cohorts)
         digests = await add_chained(self.session, locked.head, Journal, self._journal_rows(cohorts, locked))

@@ -12,7 +12,7 @@ from bench.run import Say, run
 from bench.scale import SCALE, SCALE_QUICK, ScaleSizes, scale
 from bench.servers import servers
 from models.settings import Settings
-from workers import loop
+from workers import garbage, loop
 
 
 def measure(sizes: Sizes, say: Say) -> report.Results:
@@ -34,7 +34,8 @@ def measure_scale(sizes: ScaleSizes, say: Say) -> report.Results:
 
 
 def _alone() -> None:
-    """Only what is said here counts, not the settings of whoever runs this."""
+    """Only what is said here counts, not the settings of whoever runs this; garbage as in a worker process."""
+    garbage.settle()
     Settings.model_config["env_file"] = None
     for name in [
         one for one in os.environ if one.startswith(("GATEWORK_", "TEMPORAL_")) or one.endswith("DATABASE_URL")

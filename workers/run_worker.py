@@ -18,6 +18,7 @@ from activities.registry import core_activities
 from activities.site import site_activities
 from models.db import app_engine, system_engine
 from models.settings import Settings
+from workers import garbage
 from workers.by_the_clock import watch_the_clock
 from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
@@ -33,6 +34,7 @@ PASSED_THROUGH = ("models", "activities", "pydantic", "pydantic_core", "annotate
 
 async def run(settings: Settings) -> None:
     """Serve the queues of this worker until SIGTERM or SIGINT, then drain."""
+    garbage.settle()
     await serve(settings, await connect(), stop_on_signals())
 
 
