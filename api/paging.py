@@ -102,6 +102,21 @@ def word_after(asked: Paging) -> str:
     return asked.after[0]
 
 
+def number_after(asked: Paging) -> int:
+    """The one whole number of the keyset; 0 for the first page.
+
+    Raises:
+        Problem: cursor_invalid.
+    """
+    if asked.after is None:
+        return 0
+    match asked.after:
+        case [int() as number] if 0 <= number < 2**31 and not isinstance(number, bool):
+            return number
+        case _:
+            raise Problem("cursor_invalid")
+
+
 def moment_after(asked: Paging) -> tuple[datetime, UUID] | None:
     """The moment and id of the keyset; None for the first page.
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends
+from fastapi.responses import JSONResponse
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
@@ -12,12 +13,14 @@ from api.auth import Principal
 from api.commanding import How, person_of
 from api.deps import Caller, Db, Held, needs, transaction
 from api.once import once
+from api.paging import Page, number_after, page
 from api.problems import responses
 from api.schemas import requirements as shapes
 from api.services import Services
 from models.requirements.giving import give_evidence, kind_at, withdraw_evidence
-from models.requirements.showing import show_requirements
+from models.requirements.showing import check_requirement, revision_json, show_requirements
 from models.store.errors import InvalidCredentialsError
+from models.store.evidence import revisions_of
 from models.store.gate_errors import ReauthenticationFailedError
 from models.store.sessions import reauthenticate
 
@@ -38,6 +41,21 @@ _COMMON = (
 async def list_requirements(execution_id: UUID, caller: Caller, session: Db) -> Any:
     """All requirements of an execution in order, judged now, and the hash of what there is to sign."""
     return await show_requirements(session, caller.tenant_id, execution_id)
+
+
+@router.get(
+    "/api/executions/{execution_id}/requirements/{requirement_id}/revisions/",
+    response_model=shapes.Revisions,
+    dependencies=[Depends(needs("instance.read"))],
+    responses=responses("forbidden", "execution_unknown", "requirement_unknown", "cursor_invalid"),
+)
+async def list_revisions(execution_id: UUID, requirement_id: UUID, caller: Caller, session: Db, asked: Page) -> Any:
+    """Everything that was ever given for a requirement of an execution: each save of a form is one revision."""
+    await check_requirement(session, caller.tenant_id, execution_id, requirement_id)
+    found = await revisions_of(
+        session, caller.tenant_id, execution_id, requirement_id, after=number_after(asked), limit=asked.fetch
+    )
+    return JSONResponse(page(found, asked, key=lambda row: [row["revision"]], show=revision_json))
 
 
 @router.post(

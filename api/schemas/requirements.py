@@ -53,6 +53,25 @@ class Requirement(Shape):
     completed_by: UserRef | None
 
 
+class Revision(Shape):
+    """What was given (or withdrawn) at one moment; nothing of it is ever changed."""
+
+    revision: int
+    action: str = Field(description="given, withdrawn, voided or amended")
+    evidence: Json
+    given_at: str
+    given_by: UserRef | None = Field(description="Null where the engine did it.")
+    reason: str
+    source: str
+
+
+class Revisions(Shape):
+    """A page of revisions, the oldest first."""
+
+    items: list[Revision]
+    next_cursor: str | None
+
+
 class Requirements(Shape):
     """All requirements of one execution, judged now."""
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from referencing.exceptions import Unresolvable
 
 from models.requirements.base import Config, ConfigProblem, Giving, Json, Recorded, parsed, pointer_of
+from models.requirements.form_schema import schema_faults
 from models.store.canonical import canonical
 from models.store.gate_errors import EvidenceInvalidError
 from models.store.json_schema import validator_for
@@ -38,14 +38,9 @@ class Form(Recorded):
     config_model = FormConfig
 
     def further_problems(self, config: FormConfig) -> Iterable[ConfigProblem]:
-        """A schema that is none, or that refers outside itself: nothing is ever fetched."""
-        try:
-            Draft202012Validator.check_schema(config.json_schema)
-        except SchemaError as error:
-            yield ConfigProblem("config_invalid", "/schema" + pointer_of(error.absolute_path), error.message)
-            return
-        for pointer, target in _foreign_refs(config.json_schema, "/schema"):
-            yield ConfigProblem("config_invalid", pointer, f"'{target}' leads outside the schema; copy it in.")
+        """A schema that is none, refers to what is not there, or asks for what it forbids; nothing is ever fetched."""
+        for pointer, message in schema_faults(config.json_schema):
+            yield ConfigProblem("config_invalid", "/schema" + pointer, message)
 
     def missing(self, config: Mapping[str, Any], evidence: Json) -> str | None:  # noqa: ARG002 - the shape is the base's
         """What is kept has been validated, so it is there or it is not."""
@@ -77,14 +72,3 @@ def _fault(error: ValidationError) -> dict[str, str]:
         gone = [name for name in error.validator_value if name not in error.instance and repr(name) in error.message]
         path += gone[:1]
     return {"pointer": pointer_of(["submitted_data", *path]), "message": error.message[:500]}
-
-
-def _foreign_refs(schema: Any, at: str) -> Iterable[tuple[str, str]]:
-    if isinstance(schema, list):
-        for number, one in enumerate(schema):
-            yield from _foreign_refs(one, f"{at}/{number}")
-    if isinstance(schema, Mapping):
-        for name, one in schema.items():
-            if name in {"$ref", "$dynamicRef"} and isinstance(one, str) and not one.startswith("#"):
-                yield f"{at}/{name}", one
-            yield from _foreign_refs(one, f"{at}/{name}")

@@ -6,7 +6,7 @@ from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.requirements.base import Asked, Gate, Json
-from models.requirements.giving import gates_at
+from models.requirements.giving import gate_at, gates_at
 from models.requirements.registry import judge, kind_of, look_at
 from models.store.content import content_hash
 from models.store.gate_errors import ExecutionUnknownError
@@ -52,6 +52,32 @@ async def show_requirements(session: AsyncSession, tenant_id: UUID, execution_id
         "satisfied": not any(item["is_mandatory"] and not item["satisfied"] for item in items),
         "items": items,
         "next_cursor": None,
+    }
+
+
+async def check_requirement(session: AsyncSession, tenant_id: UUID, execution_id: UUID, requirement_id: UUID) -> None:
+    """Whether the execution has the requirement.
+
+    Raises:
+        StoreError: execution_unknown, requirement_unknown.
+    """
+    execution = await session.get(StepExecution, (tenant_id, execution_id))
+    if execution is None:
+        raise ExecutionUnknownError(execution_id=str(execution_id))
+    await gate_at(session, execution, requirement_id)
+
+
+def revision_json(row: RowMapping) -> Json:
+    """A revision of evidence as the API shows it."""
+    by = row["given_by"]
+    return {
+        "revision": row["revision"],
+        "action": row["action"],
+        "evidence": row["data"],
+        "given_at": moment(row["given_at"]),
+        "given_by": None if by is None else {"id": str(by), "username": row["username"]},
+        "reason": row["reason"],
+        "source": row["source"],
     }
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -39,6 +39,15 @@ _LAST = text(
     SELECT revision, action, data FROM evidence_record
     WHERE tenant_id = :tenant AND execution_id = :execution AND requirement_id = :requirement
     ORDER BY revision DESC LIMIT 1
+    """
+)
+_REVISIONS = text(
+    """
+    SELECT r.revision, r.action, r.data, r.given_at, r.given_by, r.reason, r.source, u.username
+    FROM evidence_record r LEFT JOIN user_account u ON (u.tenant_id, u.id) = (r.tenant_id, r.given_by)
+    WHERE r.tenant_id = :tenant AND r.execution_id = :execution AND r.requirement_id = :requirement
+      AND r.revision > :after
+    ORDER BY r.revision LIMIT :limit
     """
 )
 _BUMP = text(
@@ -198,6 +207,14 @@ async def last_evidence(
         session, _LAST, tenant=execution.tenant_id, execution=execution.id, requirement=requirement_id
     )
     return (0, {}) if row is None else (row["revision"], row["data"])
+
+
+async def revisions_of(
+    session: AsyncSession, tenant_id: UUID, execution_id: UUID, requirement_id: UUID, *, after: int, limit: int
+) -> Sequence[RowMapping]:
+    """All that was given for a requirement of an execution, the oldest first, from after a revision."""
+    keys = {"tenant": tenant_id, "execution": execution_id, "requirement": requirement_id}
+    return await fetch(session, _REVISIONS, **keys, after=after, limit=limit)
 
 
 async def append_evidence(

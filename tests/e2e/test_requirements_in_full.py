@@ -89,3 +89,58 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
         "approval.rejected",
         "approval.approved",
     } <= {*audited(admin, workflow)}
+
+
+def test_a_checklist_takes_values_photos_and_reasons(admin: Person, engineer: Person) -> None:
+    items = [
+        {"label": "Pressure", "value": {"type": "number", "minimum": 2, "maximum": 6, "unit": "bar"}},
+        {"label": "Weld", "needs_photo": True},
+        {"label": "Colour", "value": {"type": "choice", "choices": ["red", "green"]}},
+        {"label": "Lid", "allow_not_applicable": False},
+    ]
+    workflow = begin(admin, gate("checks", "checklist", items=items))
+    execution, at = at_work(engineer, workflow)
+    bad = give(engineer, execution, at["checks"], {"checked_items": [{"item": "Pressure", "value": 8}]}, expect=422)
+    assert bad["errors"][0] == {"pointer": "/checked_items/0/value", "message": "'Pressure' takes at most 6 bar."}
+    document_type = admin.post("/api/document-types/", {"name": f"Photo {uuid4().hex[:6]}"}, expect=201)
+    photo = engineer.upload(document_type["id"], release=False)
+    ticks = [{"item": 0, "value": 4.5}, {"item": "Weld", "photo": photo}, {"item": 2, "not_applicable": "not painted"}]
+    half = give(engineer, execution, at["checks"], {"checked_items": ticks})
+    assert half["reason"] == "3 of 4 items done; open: Lid"
+    refused = {"checked_items": [{"item": "Lid", "not_applicable": "no lid"}]}
+    assert give(engineer, execution, at["checks"], refused, expect=422)["code"] == "evidence_invalid"
+    assert give(engineer, execution, at["checks"], {"checked_items": ["Lid", "Lid", 3]})["satisfied"]
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+    assert audited(admin, workflow).count("evidence.given") == 2
+
+
+def test_each_save_of_a_form_is_a_revision_and_conditional_fields_bind(admin: Person, engineer: Person) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"result": {"enum": ["ok", "nok"]}, "defect": {"type": "string"}},
+        "required": ["result"],
+        "additionalProperties": False,
+        "if": {"properties": {"result": {"const": "nok"}}},
+        "then": {"required": ["defect"]},
+    }
+    broken = {**schema, "then": {"required": ["cause"]}}
+    graph = {
+        "steps": [{"key": "one", "name": "One", "requirements": [gate("form", "form", schema=broken)]}],
+        "edges": [],
+    }
+    body = {"name": f"Form {uuid4().hex[:6]}", "category": "quality", "subject_type": "Part", "graph": graph}
+    draft = admin.post("/api/processes/", body, expect=201)
+    [problem] = admin.post(f"/api/processes/{draft['id']}/validate/")["problems"]
+    assert problem["path"] == "steps[0].requirements[0].config.schema.then.required"
+    workflow = begin(admin, gate("form", "form", schema=schema))
+    execution, at = at_work(engineer, workflow)
+    refused = give(engineer, execution, at["form"], {"submitted_data": {"result": "nok"}}, expect=422)
+    assert refused["errors"][0]["pointer"] == "/submitted_data/defect"
+    for data in ({"result": "nok", "defect": "pore"}, {"result": "ok"}, {"result": "ok"}):
+        give(engineer, execution, at["form"], {"submitted_data": data})
+    path = f"/api/executions/{execution}/requirements/{at['form']['id']}/revisions/"
+    saved = engineer.items(path, limit=1)
+    assert [one["evidence"]["submitted_data"]["result"] for one in saved] == ["nok", "ok"]
+    assert [(one["revision"], one["given_by"]["username"]) for one in saved] == [
+        (1, engineer.username), (2, engineer.username),
+    ]  # fmt: skip
