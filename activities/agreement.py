@@ -14,11 +14,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import Cohort
+from activities.guard import is_passing
 from activities.journal import PAGE, fold_cohorts, read_after
-from activities.rebuild import FOLDED, compared, open_scratch, rebuild
+from activities.rebuild import FOLDED, UntellableError, compared, open_scratch, rebuild
 from models.flow import events as ev
 from models.flow.state import Ref, State, Token, execution_id
 
@@ -46,6 +48,7 @@ _JOURNAL = text(
 _CHILDREN = text("SELECT id FROM workflow_instance WHERE tenant_id = :tenant AND parent_instance_id = :instance")
 
 
+UNTELLABLE: Final = "the journal cannot be told"
 MOST: Final = 100
 """Differing rows of one table and instance that are named; whatever has more is as broken as it can be."""
 
@@ -87,8 +90,13 @@ async def differences(connection: AsyncConnection, tenant: UUID, instance: UUID)
         tenant: The tenant.
         instance: Which instance.
     """
-    found = await rebuilt_differences(connection, tenant, instance)
-    return found or await _engine_differences(connection, tenant, instance)
+    try:
+        found = await rebuilt_differences(connection, tenant, instance)
+        return found or await _engine_differences(connection, tenant, instance)
+    except (UntellableError, DBAPIError, ValueError, KeyError, TypeError) as error:
+        if is_passing(error):
+            raise
+        return [Difference(what=UNTELLABLE, rows=None, journal=f"{type(error).__name__}: {error}"[:500])]
 
 
 async def rebuilt_differences(connection: AsyncConnection, tenant: UUID, instance: UUID) -> list[Difference]:

@@ -7,7 +7,7 @@ it runs read-only, so that one which writes elsewhere fails here instead of writ
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import Cohort
@@ -105,6 +106,10 @@ class Rebuilt:
     began_at: datetime | None = None
 
 
+class UntellableError(RuntimeError):
+    """The journal cannot be told: what it refers to is gone."""
+
+
 async def open_scratch(connection: AsyncConnection) -> None:
     """Make the scratch tables of this transaction, empty. Unqualified names go on to mean the true tables."""
     if (await connection.execute(_EXISTS)).scalar():
@@ -126,7 +131,12 @@ async def open_scratch(connection: AsyncConnection) -> None:
 async def in_scratch(connection: AsyncConnection) -> AsyncIterator[None]:
     """Within the block the names of `FOLDED` mean the scratch tables."""
     await connection.execute(_HERE)
-    yield
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # a failed transaction ends anyway, and with it this setting
+            await connection.execute(_BACK)
+        raise
     await connection.execute(_BACK)
 
 
@@ -144,6 +154,7 @@ async def rebuild(
 
     Raises:
         LookupError: no such instance in this tenant.
+        UntellableError: its subjects are not all there.
     """
     keys = {"tenant": tenant, "instance": instance}
     process = (await connection.execute(_SEED, keys)).scalar_one_or_none()
@@ -187,7 +198,9 @@ async def _journal(
 async def _begin(connection: AsyncConnection, place: Place, event: ev.InstanceStarted) -> Place:
     """Subjects and particulars as they were at the start."""
     keys = {"tenant": place.tenant, "instance": place.instance}
-    await connection.execute(_SEED_SUBJECTS, {**keys, "subjects": event.subjects})
+    seeded = await connection.execute(_SEED_SUBJECTS, {**keys, "subjects": event.subjects})
+    if seeded.rowcount != event.subjects:
+        raise UntellableError(f"it began with {event.subjects} subjects, and {seeded.rowcount} are there")
     origin = event.origin
     if not origin:
         return place

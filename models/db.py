@@ -115,6 +115,13 @@ async def tenant_session(engine: AsyncEngine, tenant_id: UUID) -> AsyncIterator[
 
 
 @asynccontextmanager
+async def snapshot_session(engine: AsyncEngine, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+    """One transaction of one tenant in which all statements see the same moment, whoever writes meanwhile."""
+    async with tenant_session(engine.execution_options(isolation_level="REPEATABLE READ"), tenant_id) as session:
+        yield session
+
+
+@asynccontextmanager
 async def system_session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """One transaction that belongs to no tenant: commits when the block ends, rolls back when it raises."""
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():

@@ -123,6 +123,30 @@ def prepare() -> None:
 
 
 @app.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option(help="Put differing rows right from the journal; needs the schema owner's DATABASE_URL.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Prove that all rows are the fold of the journal and that all hash chains verify; exit code 1 where not."""
+    from workers import verify as verification  # noqa: PLC0415
+    from workers.loop import run  # noqa: PLC0415
+
+    settings = _settings()
+    _need_database(settings)
+    if repair:
+        _owner_url(settings)
+    report = run(verification.verify(settings, repair=repair))
+    if as_json:
+        console.print_json(data=report.as_json())
+    else:
+        for line in report.lines():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    leave(0 if report.is_clean else 1)
+
+
+@app.command()
 def doctor() -> None:
     """Check that Gatework can run here, and say how to mend what is missing."""
     from workers import doctor as checks  # noqa: PLC0415

@@ -1,12 +1,15 @@
 """Running instances: start, list, show, hold, resume, cancel, change; their executions, audit trail and incidents."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
+from pydantic_core import to_jsonable_python
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.agreement import differences
 from api import commanding
 from api.commanding import How
 from api.deps import Caller, Db, Held, needs, require, transaction
@@ -15,6 +18,8 @@ from api.past import AsOf, past
 from api.problems import Problem, responses
 from api.schemas import workflows as shapes
 from api.starting import begin
+from models.db import snapshot_session
+from models.enums import Chain
 from models.flow.status import INSTANCE_CLOSED
 from models.store.audit_views import audit_json, list_audit
 from models.store.commands import Wanted, repeated
@@ -28,6 +33,7 @@ from models.store.instance_lists import (
     require_instance,
 )
 from models.store.starting import NamedSubject, Start, check_owner
+from models.store.verify import verify_chain
 from models.store.views import execution_json, instance_json
 
 router = APIRouter(tags=["workflows"])
@@ -217,6 +223,27 @@ async def list_workflow_audit(
         limit=asked.fetch,
     )
     return JSONResponse(page(found, asked, key=lambda one: [one["at"].isoformat(), str(one["id"])], show=audit_json))
+
+
+@router.get(
+    "/api/workflows/{workflow_id}/verify/",
+    response_model=shapes.Verification,
+    dependencies=[Depends(needs("audit.read"))],
+    responses=responses("forbidden", "not_found"),
+)
+async def verify_workflow(workflow_id: UUID, caller: Caller, held: Held) -> Any:
+    """Whether the workflow's rows are the fold of its journal, and whether its hash chain is as it was written."""
+    async with snapshot_session(held.app, caller.tenant_id) as session:
+        row = await require_instance(session, caller.tenant_id, workflow_id)
+        found = await differences(await session.connection(), caller.tenant_id, workflow_id)
+        problems = await verify_chain(session, caller.tenant_id, Chain.INSTANCE, workflow_id)
+    shown = {
+        "workflow": {"id": str(row["id"]), "identifier": row["identifier"]},
+        "clean": not found and not problems,
+        "differences": [asdict(one) for one in found],
+        "chain_problems": [asdict(one) for one in problems],
+    }
+    return JSONResponse(to_jsonable_python(shown, fallback=str))
 
 
 @router.get(

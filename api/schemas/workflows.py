@@ -1,7 +1,7 @@
 """Instances: starting, showing, changing them."""
 
 from datetime import date
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -191,6 +191,34 @@ class WorkflowDetail(Workflow, AsOfStamp):
     incidents: list[Incident]
     parent: Related | None
     children: list[Related]
+
+
+class Difference(Shape):
+    """Something that rows and journal tell differently."""
+
+    what: str
+    rows: Any
+    journal: Any
+
+
+class ChainProblem(Shape):
+    """Something of a hash chain that is not as it was written; `n` is the link."""
+
+    chain: str
+    chain_id: str
+    what: str
+    n: int
+    table: str
+    row: str
+
+
+class Verification(Shape):
+    """Whether what is shown of a workflow is what its journal tells."""
+
+    workflow: WorkflowRef
+    clean: bool
+    differences: list[Difference]
+    chain_problems: list[ChainProblem]
 
 
 class Executions(AsOfStamp):

@@ -20,9 +20,22 @@ from models.store.chained import CHAINED, Chained, row_digest
 from models.tables import AuditEntry, ChainLink
 
 PAGE: Final = 2000
+_STRAYS: Final = text(
+    """
+    SELECT DISTINCT claimed.chain, claimed.chain_id
+    FROM (SELECT chain, chain_id FROM chain_link WHERE tenant_id = :tenant
+          UNION ALL SELECT chain, chain_id FROM audit_entry WHERE tenant_id = :tenant) AS claimed
+    WHERE NOT EXISTS (SELECT FROM workflow_instance WHERE tenant_id = :tenant AND id = chain_id AND chain = 'instance')
+      AND NOT EXISTS (SELECT FROM step_execution WHERE tenant_id = :tenant AND id = chain_id AND chain = 'execution')
+      AND NOT (chain = 'tenant' AND chain_id = :tenant)
+    ORDER BY chain, chain_id LIMIT 1000
+    """
+)
 
 Name = tuple[Chain, UUID]
 """What a chain is called: its kind, and the row that carries it."""
+Only = tuple[Chain, Sequence[UUID]]
+"""Some chains of one kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +66,14 @@ async def verify_chain(session: AsyncSession, tenant_id: UUID, chain: Chain, cha
     Returns:
         What differs, by chain and link; empty where all is well.
     """
-    return await _verify(session, tenant_id, (chain, chain_id))
+    return await _verify(session, tenant_id, (chain, [chain_id]))
+
+
+async def verify_chains(
+    session: AsyncSession, tenant_id: UUID, chain: Chain, chain_ids: Sequence[UUID]
+) -> list[Problem]:
+    """Check some chains of one kind, as `verify_chain` does one; memory grows with their rows."""
+    return await _verify(session, tenant_id, (chain, chain_ids))
 
 
 async def verify_tenant(session: AsyncSession, tenant_id: UUID) -> list[Problem]:
@@ -61,7 +81,37 @@ async def verify_tenant(session: AsyncSession, tenant_id: UUID) -> list[Problem]
     return await _verify(session, tenant_id, None)
 
 
-async def _verify(session: AsyncSession, tenant_id: UUID, only: Name | None) -> list[Problem]:
+async def verify_long_chain(session: AsyncSession, tenant_id: UUID, chain: Chain, chain_id: UUID) -> list[Problem]:
+    """Check one chain of any length, such as the tenant's own, in windows: memory stays as it is."""
+    only: Only = (chain, [chain_id])
+    n, hashed = (await _heads(session, tenant_id, only)).get((chain, chain_id), (0, b""))
+    walk = _Walk(Head(tenant_id=tenant_id, chain=chain, chain_id=chain_id, n=n, hash=hashed))
+    changed: list[Problem] = []
+    goes_on = True
+    while goes_on:
+        links = (await _links(session, tenant_id, only, after=walk.n, limit=PAGE)).get((chain, chain_id), [])
+        is_last = len(links) < PAGE
+        window = (walk.n, None if is_last else links[-1].n)
+        sealed: dict[int, list[bytes]] = {}
+        for kind in CHAINED:
+            if kind.chain in (chain, None):
+                async for row in _rows(session, tenant_id, kind, only, window):
+                    sealed.setdefault(row["chain_n"], []).append(row["digest"])
+                    if not _is_intact(kind, row):
+                        changed.append(_changed(kind, row, (chain, chain_id)))
+        goes_on = walk.take(links, sealed) and not is_last
+        session.expunge_all()
+    return [*changed, *walk.end()]
+
+
+async def strays(session: AsyncSession, tenant_id: UUID) -> list[tuple[Chain, UUID]]:
+    """Chains that exist in name only: links or entries claim them, and nothing carries them."""
+    connection = await session.connection()
+    found = await connection.execute(_STRAYS, {"tenant": tenant_id})
+    return [(Chain(row.chain), row.chain_id) for row in found]
+
+
+async def _verify(session: AsyncSession, tenant_id: UUID, only: Only | None) -> list[Problem]:
     problems: list[Problem] = []
     sealed: dict[Name, dict[int, list[bytes]]] = {}
     for kind in CHAINED:
@@ -76,8 +126,9 @@ async def _verify(session: AsyncSession, tenant_id: UUID, only: Name | None) -> 
     for name in sealed.keys() | heads.keys() | links.keys():
         chain, chain_id = name
         n, hashed = heads.get(name, (0, b""))
-        head = Head(tenant_id=tenant_id, chain=chain, chain_id=chain_id, n=n, hash=hashed)
-        problems += _link_problems(head, links.get(name, []), sealed.get(name, {}))
+        walk = _Walk(Head(tenant_id=tenant_id, chain=chain, chain_id=chain_id, n=n, hash=hashed))
+        walk.take(links.get(name, []), sealed.get(name, {}))
+        problems += walk.end()
     return sorted(problems, key=lambda one: (one.chain, one.chain_id, one.n, one.what, one.row))
 
 
@@ -99,47 +150,69 @@ def _is_intact(kind: Chained, row: dict[str, Any]) -> bool:
     return bool(row_digest(kind.table, row) == row["digest"])
 
 
-def _link_problems(head: Head, links: Sequence[ChainLink], sealed: dict[int, list[bytes]]) -> list[Problem]:
-    """The links in order, against the rows they seal, and the head against the last of them."""
+class _Walk:
+    """The links of one chain in order, against the rows they seal; in one go or window by window."""
 
-    def problem(what: str, n: int) -> Problem:
-        return Problem(chain=head.chain, chain_id=head.chain_id, what=what, n=n)
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.n = 0
+        self.before = b""
+        self.problems: list[Problem] = []
 
-    problems = []
-    unsealed = dict(sealed)
-    before = b""
-    for expected, link in enumerate(links, start=1):
-        if link.n != expected:
-            problems.append(problem("link_missing", expected))
-            break
-        if link.prev_hash != before or link.hash != link_hash(before, head, link.n, link.at, link.payload_digest):
-            problems.append(problem("link_changed", link.n))
-        if payload_digest(unsealed.pop(link.n, [])) != link.payload_digest:
-            problems.append(problem("rows_missing", link.n))
-        before = link.hash
-    problems += [problem("row_unsealed", n) for n in sorted(unsealed)]
-    if (head.n, head.hash) != (len(links), before):
-        problems.append(problem("head_changed", head.n))
-    return problems
+    def take(self, links: Sequence[ChainLink], sealed: dict[int, list[bytes]]) -> bool:
+        """The next links and the rows that claim them; whether the chain goes on unbroken."""
+        unsealed, unbroken = dict(sealed), True
+        for link in links:
+            if link.n != self.n + 1:
+                self._note("link_missing", self.n + 1)
+                unbroken = False
+                break
+            sealing = link_hash(self.before, self.head, link.n, link.at, link.payload_digest)
+            if (link.prev_hash, link.hash) != (self.before, sealing):
+                self._note("link_changed", link.n)
+            if payload_digest(unsealed.pop(link.n, [])) != link.payload_digest:
+                self._note("rows_missing", link.n)
+            self.n, self.before = link.n, link.hash
+        for n in sorted(unsealed):
+            self._note("row_unsealed", n)
+        return unbroken
+
+    def end(self) -> list[Problem]:
+        """Everything found, once the head was compared with the last link."""
+        if (self.head.n, self.head.hash) != (self.n, self.before):
+            self._note("head_changed", self.head.n)
+        return self.problems
+
+    def _note(self, what: str, n: int) -> None:
+        self.problems.append(Problem(chain=self.head.chain, chain_id=self.head.chain_id, what=what, n=n))
 
 
 async def _rows(
-    session: AsyncSession, tenant_id: UUID, kind: Chained, only: Name | None
+    session: AsyncSession,
+    tenant_id: UUID,
+    kind: Chained,
+    only: Only | None,
+    window: tuple[int, int | None] = (0, None),
 ) -> AsyncIterator[dict[str, Any]]:
-    """The sealed rows of one table, page by page."""
+    """The sealed rows of one table, page by page; of links after the window's first up to its second number."""
     table = kind.table.metadata.tables[str(kind.table.__tablename__)]
     here = table.c.tenant_id == tenant_id
     if only is not None:
-        here &= table.c[kind.chain_id] == only[1]
+        here &= table.c[kind.chain_id].in_(only[1])
         if kind.chain is None:
             here &= table.c.chain == only[0]
+    after, last = window
+    if after:
+        here &= table.c.chain_n > after
+    if last is not None:
+        here &= table.c.chain_n <= last
     connection = await session.connection()
     async with connection.stream(table.select().where(here), execution_options={"yield_per": PAGE}) as result:
         async for row in result.mappings():
             yield dict(row)
 
 
-async def _heads(session: AsyncSession, tenant_id: UUID, only: Name | None) -> dict[Name, tuple[int, bytes]]:
+async def _heads(session: AsyncSession, tenant_id: UUID, only: Only | None) -> dict[Name, tuple[int, bytes]]:
     """The heads of all chains that have links, by their names."""
     parts = []
     for chain, table in HEAD_TABLES.items():
@@ -151,17 +224,19 @@ async def _heads(session: AsyncSession, tenant_id: UUID, only: Name | None) -> d
     query = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS heads"  # noqa: S608 - as above
     values: dict[str, Any] = {"tenant": tenant_id}
     if only is not None:
-        query += " WHERE chain = :chain AND id = :id"
-        values |= {"chain": only[0].value, "id": only[1]}
+        query += " WHERE chain = :chain AND id = ANY(:ids)"
+        values |= {"chain": only[0].value, "ids": list(only[1])}
     connection = await session.connection()
     rows = await connection.execute(text(query), values)
     return {(Chain(row.chain), row.id): (row.chain_n, row.chain_hash) for row in rows}
 
 
-async def _links(session: AsyncSession, tenant_id: UUID, only: Name | None) -> dict[Name, list[ChainLink]]:
-    query = select(ChainLink).where(ChainLink.tenant_id == tenant_id)
+async def _links(
+    session: AsyncSession, tenant_id: UUID, only: Only | None, *, after: int = 0, limit: int | None = None
+) -> dict[Name, list[ChainLink]]:
+    query = select(ChainLink).where(ChainLink.tenant_id == tenant_id, ChainLink.n > after).limit(limit)
     if only is not None:
-        query = query.where(ChainLink.chain == only[0], ChainLink.chain_id == only[1])
+        query = query.where(ChainLink.chain == only[0], col(ChainLink.chain_id).in_(only[1]))
     query = query.order_by(col(ChainLink.n)).execution_options(populate_existing=True)
     links: dict[Name, list[ChainLink]] = {}
     for link in (await session.exec(query)).all():

@@ -3,6 +3,7 @@
 Only the addresses differ from production. Processes can be killed with -9 and started again.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -80,6 +81,18 @@ class Product:
             check=False,
         )
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+    def verify(self, *options: str) -> tuple[int, dict[str, Any]]:
+        """`gatework verify --json`: exit code and report."""
+        done = subprocess.run(
+            [*self._command("verify"), "--json", *options],
+            env=self.environment_of("verify"),
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+        )
+        assert done.stdout, done.stderr.decode()
+        return done.returncode, json.loads(done.stdout)
 
     def start(self, name: str) -> None:
         """Start a process: `api`, or `worker` with any suffix (`worker-1`)."""

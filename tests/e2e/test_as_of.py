@@ -1,11 +1,13 @@
-"""Any moment of a workflow can be asked for over HTTP."""
+"""Any moment of a workflow can be asked for over HTTP, and its rows prove themselves."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from tests.e2e.people import Json, Person
+from tests.e2e.product import Product
 from tests.e2e.walk import instantiate
+from tests.store.scene import as_superuser
 
 
 def test_a_workflow_is_shown_as_it_was(admin: Person, engineer: Person, quality_manager: Person) -> None:
@@ -54,6 +56,28 @@ def test_moments_that_cannot_be_told_are_problems(admin: Person, engineer: Perso
     assert engineer.get(f"/api/workflows/{uuid4()}/", 404, as_of=before.isoformat())["code"] == "not_found"
     for wrong in ("yesterday", "2026-03-31", "2026-03-31T10:00:00", "1774951200", "2026-13-31T10:00:00Z", ""):
         assert engineer.get(path, 422, as_of=wrong)["code"] == "request_invalid"
+
+
+def test_a_workflow_proves_itself_to_whoever_reads_the_audit_trail(
+    admin: Person, engineer: Person, quality_manager: Person, product: Product
+) -> None:
+    process = instantiate(admin, "CAPA_8D")
+    subject = {"subject_type": "CAPA", "identifier": f"CAPA-{uuid4().hex[:6]}"}
+    started = engineer.post("/api/workflows/", {"process": process["id"], "subjects": [subject]}, expect=201)
+    path = f"/api/workflows/{started['id']}/verify/"
+    proof = quality_manager.get(path)
+    assert (proof["clean"], proof["differences"], proof["chain_problems"]) == (True, [], [])
+    assert engineer.get(path, 403)["code"] == "forbidden"
+    as_superuser(product.database_url, "UPDATE workflow_instance SET name = 'forged' WHERE id = %s", started["id"])
+    (difference,) = quality_manager.get(path)["differences"]
+    assert (difference["rows"], difference["journal"]) == ("forged", "")
+    code, report = product.verify()
+    assert (code, report["clean"], len(report["differences"])) == (1, False, 1)
+    code, report = product.verify("--repair")
+    assert (code, report["clean"], len(report["repaired"])) == (0, True, 1)
+    assert quality_manager.get(path)["clean"]
+    (repaired,) = [one for one in quality_manager.items(path.replace("verify", "audit")) if "repaired" in one["action"]]
+    assert repaired["actor"]["username"] == "system"
 
 
 def _id(person: Person) -> Any:
