@@ -102,6 +102,7 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "already_signed": 409,
     "no_self_signature": 403,
     "self_disposition": 403,
+    "gauge_overdue": 409,
     "approval_unknown": 404,
     "approval_closed": 409,
     "not_an_approver": 403,
@@ -123,6 +124,7 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "catalogue_key_taken": 409,
     "catalogue_unknown": 404,
     "stages_invalid": 422,
+    "limits_invalid": 422,
     "too_busy": 503,
     "upload_invalid": 422,
 }

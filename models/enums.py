@@ -53,6 +53,16 @@ class EvidenceAction(StrEnum):
     AMENDED = "amended"
 
 
+class DispositionDecision(StrEnum):
+    """What becomes of a nonconforming value (ISO 13485 8.3)."""
+
+    USE_AS_IS = "use_as_is"
+    REWORK = "rework"
+    REPAIR = "repair"
+    SCRAP = "scrap"
+    RETURN_TO_SUPPLIER = "return_to_supplier"
+
+
 class CommandOutcome(StrEnum):
     """How a command was settled."""
 

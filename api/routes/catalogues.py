@@ -31,7 +31,9 @@ READ: Final = [Depends(needs("process.read"))]
 EDIT: Final = [Depends(needs("catalog.edit"))]
 RULE: Final = [Depends(needs("process.approve"))]
 """Who approves and what is in tolerance decides over the versions to come: whoever may approve those changes it."""
-NULLABLE: Final = frozenset({"due_in", "remind_before", "nominal", "upper_tol", "lower_tol"})
+NULLABLE: Final = frozenset(
+    {"due_in", "remind_before", "nominal", "upper_tol", "lower_tol", "lower_limit", "upper_limit"}
+)
 """What a PATCH may set to null."""
 
 Search = Annotated[str, Query(max_length=200, description="Part of key or name.")]
@@ -152,7 +154,7 @@ async def get_measurement_definition(entry_id: UUID, caller: Caller, session: Db
     "/api/measurement-definitions/{entry_id}/",
     response_model=shapes.MeasurementDefinition,
     dependencies=RULE,
-    responses=_CHANGING,
+    responses=responses("forbidden", "catalogue_unknown", "nothing_to_change", "limits_invalid"),
 )
 async def change_measurement_definition(
     entry_id: UUID, caller: Caller, session: Db, body: shapes.ChangedMeasurementDefinition

@@ -64,7 +64,7 @@ async def list_revisions(execution_id: UUID, requirement_id: UUID, caller: Calle
     responses=responses(
         *_COMMON, "already_done", "evidence_invalid", "requirement_out_of_order", "reauthentication_failed",
         "account_locked", "signature_role_required", "already_signed", "no_self_signature", "content_changed",
-        "self_disposition", "impersonation_forbidden",
+        "self_disposition", "gauge_overdue", "impersonation_forbidden",
     ),
 )  # fmt: skip
 async def complete_requirement(

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from api.schemas.base import Body, Json, Key, Name, Shape, Text
 from models.flow.durations import parse_duration
@@ -144,7 +144,16 @@ class NewMeasurementDefinition(Body):
     nominal: Number | None = None
     upper_tol: Magnitude | None = None
     lower_tol: Magnitude | None = None
+    lower_limit: Number | None = Field(default=None, description="Binds as it is, with or without a nominal.")
+    upper_limit: Number | None = None
     sample_size: int = Field(default=1, ge=1, le=10_000)
+    gauge_required: bool = Field(default=False, description="Only with known equipment whose calibration is not due.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lower_limit is not None and self.upper_limit is not None and self.lower_limit > self.upper_limit:
+            raise ValueError("lower_limit lies above upper_limit")
+        return self
 
 
 class ChangedMeasurementDefinition(Body):
@@ -155,7 +164,10 @@ class ChangedMeasurementDefinition(Body):
     nominal: Number | None = None
     upper_tol: Magnitude | None = None
     lower_tol: Magnitude | None = None
+    lower_limit: Number | None = None
+    upper_limit: Number | None = None
     sample_size: int | None = Field(default=None, ge=1, le=10_000)
+    gauge_required: bool | None = None
     reason: Text = ""
 
 
@@ -169,7 +181,10 @@ class MeasurementDefinition(Shape):
     nominal: str | None
     upper_tol: str | None
     lower_tol: str | None
+    lower_limit: str | None
+    upper_limit: str | None
     sample_size: int
+    gauge_required: bool
     created_at: str
 
 

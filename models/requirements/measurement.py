@@ -1,17 +1,20 @@
 """Measurement: enough values, each in tolerance or dispositioned by another person.
 
-In tolerance from nominal − lower_tol to nominal + upper_tol (magnitudes, both ends count); a missing one does not
-bind. A value out of tolerance cannot be measured away: it stays until it is dispositioned or withdrawn with a reason.
+In tolerance from nominal − lower_tol to nominal + upper_tol (magnitudes), and from lower_limit to upper_limit; both
+ends count, and what is missing does not bind. A value out of tolerance cannot be measured away: it stays until it is
+dispositioned or withdrawn with a reason. How values become rows is in `models.requirements.measuring`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Literal
-from uuid import UUID, uuid4
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.enums import DispositionDecision
 from models.requirements.base import (
     Asked,
     Config,
@@ -25,33 +28,49 @@ from models.requirements.base import (
     invalid,
     parsed,
 )
+from models.requirements.measuring import Reading, measured
 from models.requirements.references import Inline, Named, reference
 from models.store.freezing import definition_copy
 from models.store.gate_errors import SelfDispositionError
-from models.store.measurements import add_measurements, definitions_of
+from models.store.measurements import definitions_of
 from models.store.views import moment
 from models.tables import StepExecution
 
 MINIMUM_REASON = 10
-"""Characters of the reason for using a nonconforming value as it is."""
+"""Characters of the reason for what becomes of a nonconforming value."""
+FINAL: Final = (DispositionDecision.SCRAP, DispositionDecision.RETURN_TO_SUPPLIER)
+"""Dispositions after which there is nothing to measure again."""
 
 
 class MeasurementConfig(Config):
     """What is measured (by id, by key, or written out); `sample_size` overrides the definition's.
 
     Attributes:
+        samples: how many samples of `sample_size` values each.
+        dispositions_that_pass: with which ones the step may be completed; unless told, all where the step decides,
+            else `use_as_is` only (`models.store.freezing`).
         as_approved: the definition as it was when the version was approved; written then, whatever was sent.
     """
 
     measurement_definition_id: UUID | None = None
     measurement_definition: str | Inline | None = None
     sample_size: int | None = Field(default=None, ge=1, le=10_000)
+    samples: int = Field(default=1, ge=1, le=1_000)
+    dispositions_that_pass: tuple[DispositionDecision, ...] | None = None
     as_approved: dict[str, Any] | None = None
 
     @property
     def definition_wanted(self) -> Named | None:
         """The id or key of the definition."""
         return reference(self.measurement_definition_id, self.measurement_definition)
+
+    @property
+    def passing(self) -> Collection[str]:
+        """The dispositions with which the step may be completed."""
+        if self.dispositions_that_pass is not None:
+            return self.dispositions_that_pass
+        kept = (self.as_approved or {}).get("dispositions_that_pass")
+        return kept if kept is not None else (DispositionDecision.USE_AS_IS,)
 
 
 def _number(raw: Any) -> Any:
@@ -66,17 +85,18 @@ class Value(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: Annotated[Decimal, BeforeValidator(_number), Field(allow_inf_nan=False, max_digits=30)]
-    unit: str
-    gauge: str = Field(default="", max_length=200)
+    unit: str = Field(max_length=200)
+    gauge: str = Field(default="", max_length=200, description="Identifier or id of the equipment, or any name.")
+    sample: int | None = Field(default=None, ge=1, description="Which sample, from 1; the next open one unless told.")
 
 
 class Disposition(BaseModel):
-    """Another person accepts values out of tolerance."""
+    """Another person says what becomes of values out of tolerance."""
 
     model_config = ConfigDict(extra="forbid")
 
     measurement_ids: list[str] = Field(min_length=1)
-    decision: Literal["use_as_is"]
+    decision: DispositionDecision
     reason: str
 
 
@@ -90,7 +110,7 @@ class Readings(BaseModel):
 
 
 class MeasurementKind(RequirementKind):
-    """Evidence: `{"measurement_ids", "values": [{id, value, unit, gauge, in_tolerance, by, at, disposition?}]}`."""
+    """Evidence: `{"measurement_ids", "values": [{id, value, unit, gauge, in_tolerance, by, at, disposition?, …}]}`."""
 
     name = "measurement"
     config_model = MeasurementConfig
@@ -123,7 +143,7 @@ class MeasurementKind(RequirementKind):
         """Add readings, or disposition readings out of tolerance.
 
         Raises:
-            StoreError: evidence_invalid, self_disposition.
+            StoreError: evidence_invalid, gauge_overdue, self_disposition.
             FlowError: forbidden, for a disposition without the permission.
         """
         said = parsed(Readings, giving.evidence)
@@ -132,13 +152,23 @@ class MeasurementKind(RequirementKind):
         before = list(giving.before.get("values", ()))
         if said.disposition is not None:
             return _evidence(_dispositioned(before, said.disposition, giving))
-        return _evidence([*before, *await _measured(said.values, giving)])
+        config = MeasurementConfig(**giving.config)
+        definition = (await _definitions(giving.session, giving.tenant_id, [config])).get(config.definition_wanted)
+        if definition is None:
+            raise invalid("/values", "What is to be measured is not defined. Have the process corrected.")
+        readings = _in_samples(config, definition, before, said.values)
+        return _evidence([*before, *await measured(definition, readings, giving)])
 
     async def shown(self, look: Look, execution: StepExecution, gate: Gate) -> Json:  # noqa: ARG002
         """The characteristic with its limits, and how many values there are."""
         config = MeasurementConfig(**gate.requirement.config)
         found = (await _definitions(look.session, look.tenant_id, [config])).get(config.definition_wanted)
-        return {"definition": None if found is None else {**found, "required": _required(config, found)}}
+        if found is None:
+            return {"definition": None}
+        shown = {name: value for name, value in found.items() if name != "dispositions_that_pass"}
+        required = config.samples * _per_sample(config, found)
+        return {"definition": {**shown, "required": required, "samples": config.samples,
+                               "dispositions_that_pass": list(config.passing)}}  # fmt: skip
 
 
 async def _definitions(
@@ -155,17 +185,13 @@ async def _definitions(
     return found
 
 
-def in_tolerance(definition: Mapping[str, Any], value: Decimal) -> bool:
-    """Whether a value lies within the limits; without a nominal there are none."""
-    limits = ("nominal", "upper_tol", "lower_tol")
-    nominal, upper, lower = (None if definition[name] is None else Decimal(definition[name]) for name in limits)
-    if nominal is None:
-        return True
-    return (upper is None or value <= nominal + upper) and (lower is None or value >= nominal - lower)
-
-
-def _required(config: MeasurementConfig, definition: Json) -> int:
+def _per_sample(config: MeasurementConfig, definition: Json) -> int:
     return config.sample_size or int(definition["sample_size"])
+
+
+def _counts(config: MeasurementConfig, value: Json) -> bool:
+    """Whether a value is good, or has been dispositioned in a way with which the step may be completed."""
+    return value["in_tolerance"] or value.get("disposition", {}).get("decision") in config.passing
 
 
 def _missing(config: MeasurementConfig, definition: Json | None, evidence: Json) -> str | None:
@@ -174,52 +200,48 @@ def _missing(config: MeasurementConfig, definition: Json | None, evidence: Json)
     values = evidence.get("values", ())
     out = [one for one in values if not one["in_tolerance"] and "disposition" not in one]
     if out:
-        named = ", ".join(f"{one['value']} {one['unit']}" for one in out[:3])
-        return f"{len(out)} of {len(values)} values out of tolerance ({named}); disposition or withdraw them"
-    required = _required(config, definition)
-    return None if len(values) >= required else f"{len(values)} of {required} values measured"
+        return f"{len(out)} of {len(values)} values out of tolerance ({_named(out)}); disposition or withdraw them"
+    lost = [one for one in values if not _counts(config, one) and one["disposition"]["decision"] in FINAL]
+    if lost:
+        word = lost[0]["disposition"]["decision"].replace("_", " ")
+        return f"{_named(lost)} dispositioned {word}; take the subject out of the process"
+    wanted = _per_sample(config, definition)
+    counted = Counter(one.get("sample", 1) for one in values if _counts(config, one))
+    done, required = sum(min(number, wanted) for number in counted.values()), wanted * config.samples
+    again = [one for one in values if not _counts(config, one)]
+    note = f"; {_named(again)} to be reworked and measured again" if again else ""
+    return f"{done} of {required} values measured{note}" if done < required else None
+
+
+def _named(values: Sequence[Json]) -> str:
+    return ", ".join(f"{one['value']} {one['unit']}" for one in values[:3])
+
+
+def _in_samples(
+    config: MeasurementConfig, definition: Json, before: Sequence[Json], values: Sequence[Value]
+) -> list[Reading]:
+    """Which sample each value is of: the one it names, else the first that lacks values."""
+    counted = Counter(one.get("sample", 1) for one in before if one["in_tolerance"] or _counts(config, one))
+    wanted, found = _per_sample(config, definition), []
+    for place, one in enumerate(values):
+        if one.sample is not None and one.sample > config.samples:
+            raise invalid(f"/values/{place}/sample", f"There are {config.samples} samples to take.")
+        lacking = (number for number in range(1, config.samples) if counted[number] < wanted)
+        sample = one.sample or next(lacking, config.samples)
+        counted[sample] += 1
+        found.append(
+            Reading(
+                value=one.value,
+                unit=one.unit.strip(),
+                gauge=one.gauge.strip(),
+                sample=sample if config.samples > 1 else None,
+            )
+        )
+    return found
 
 
 def _evidence(values: Sequence[Json]) -> Json:
     return {"measurement_ids": [one["id"] for one in values], "values": list(values)}
-
-
-async def _measured(values: Sequence[Value], giving: Giving) -> list[Json]:
-    config = MeasurementConfig(**giving.config)
-    definition = (await _definitions(giving.session, giving.tenant_id, [config])).get(config.definition_wanted)
-    if definition is None:
-        raise invalid("/values", "What is to be measured is not defined. Have the process corrected.")
-    rows: list[Json] = []
-    for place, one in enumerate(values):
-        if one.unit.strip() != definition["unit"]:
-            raise invalid(f"/values/{place}/unit", f"Measure in '{definition['unit']}', not in '{one.unit}'.")
-        rows.append(
-            {
-                "id": uuid4(),
-                "requirement_id": giving.gate.id,
-                "definition_id": UUID(definition["id"]),
-                "value": one.value,
-                "unit": definition["unit"],
-                "gauge": one.gauge,
-                "in_tolerance": in_tolerance(definition, one.value),
-                "operator_id": giving.person.id,
-                "at": giving.now,
-                "source": giving.person.source,
-            }
-        )
-    await add_measurements(giving.session, giving.link, rows)
-    return [
-        {
-            "id": str(row["id"]),
-            "value": f"{row['value']:f}",
-            "unit": row["unit"],
-            "gauge": row["gauge"],
-            "in_tolerance": row["in_tolerance"],
-            "by": str(giving.person.id),
-            "at": moment(giving.now),
-        }
-        for row in rows
-    ]
 
 
 def _dispositioned(values: list[Json], said: Disposition, giving: Giving) -> list[Json]:
@@ -227,14 +249,14 @@ def _dispositioned(values: list[Json], said: Disposition, giving: Giving) -> lis
     if len(said.reason.strip()) < MINIMUM_REASON:
         raise invalid("/disposition/reason", f"Give a reason of at least {MINIMUM_REASON} characters.")
     known = {one["id"]: one for one in values}
-    for place, measured in enumerate(said.measurement_ids):
-        one = known.get(measured)
+    for place, named in enumerate(said.measurement_ids):
+        one = known.get(named)
         if one is None or one["in_tolerance"] or "disposition" in one:
             raise invalid(f"/disposition/measurement_ids/{place}", "This is no value that waits for a disposition.")
         if one["by"] == str(giving.person.id):
             raise SelfDispositionError
     decided = {
-        "decision": said.decision,
+        "decision": said.decision.value,
         "reason": said.reason.strip(),
         "by": str(giving.person.id),
         "by_name": giving.person.printed_name,

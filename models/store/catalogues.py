@@ -18,7 +18,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.flow.durations import format_duration
 from models.store.audit import AuditDraft, audit_tenant
 from models.store.bulk import insert_rows, update_rows
-from models.store.gate_errors import CatalogueKeyTakenError, CatalogueUnknownError, StagesInvalidError
+from models.store.gate_errors import (
+    CatalogueKeyTakenError,
+    CatalogueUnknownError,
+    LimitsInvalidError,
+    StagesInvalidError,
+)
 from models.store.people import Person
 from models.store.reading import fetch, fetch_one
 from models.store.references import slug
@@ -52,7 +57,17 @@ APPROVAL_TEMPLATES: Final = Catalogue(
 MEASUREMENT_DEFINITIONS: Final = Catalogue(
     what="measurement definition",
     table=MeasurementDefinition,
-    columns=("name", "unit", "nominal", "upper_tol", "lower_tol", "sample_size"),
+    columns=(
+        "name",
+        "unit",
+        "nominal",
+        "upper_tol",
+        "lower_tol",
+        "lower_limit",
+        "upper_limit",
+        "sample_size",
+        "gauge_required",
+    ),
 )
 
 
@@ -110,10 +125,11 @@ async def change_entry(
     """Change named columns; the key stays.
 
     Raises:
-        StoreError: catalogue_unknown, stages_invalid.
+        StoreError: catalogue_unknown, stages_invalid, limits_invalid.
     """
     await _check(session, person.tenant_id, values)
     before = await entry_of(session, person.tenant_id, catalogue, entry_id)
+    _check_limits({**before, **values})
     changed = {name: value for name, value in values.items() if _plain({name: value}) != _plain({name: before[name]})}
     if changed:
         await update_rows(session, catalogue.table, [{"tenant_id": person.tenant_id, "id": entry_id, **changed}])
@@ -156,6 +172,12 @@ async def _check(session: AsyncSession, tenant_id: UUID, values: Mapping[str, An
         missing = set(named) - {str(row["id"]) for row in rows} - {row["username"] for row in rows}
         if missing:
             raise StagesInvalidError(detail=f"there is no active user {', '.join(sorted(missing))}")
+
+
+def _check_limits(values: Mapping[str, Any]) -> None:
+    least, most = values.get("lower_limit"), values.get("upper_limit")
+    if least is not None and most is not None and least > most:
+        raise LimitsInvalidError
 
 
 async def _audit(

@@ -1,6 +1,7 @@
 """Which rows a hash chain seals, and the digest of each. Writers and verification both go by this list.
 
-A column joins a digest at the end of its table's list and never leaves it, or old rows would not verify any more.
+A column that comes later joins under `added`: it is part of the digest where it holds something, so that older rows
+verify as before. None ever leaves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,13 +30,17 @@ from models.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chained:
-    """An append-only table: the chain its rows belong to, the column that names it, the columns a digest covers."""
+    """An append-only table: the chain its rows belong to, the column that names it, the columns a digest covers.
+
+    `added` are columns that came later, by their name, where they are not null.
+    """
 
     table: type[SQLModel]
     chain: Chain | None
     """None: the row says it itself (`chain`, `chain_id`)."""
     chain_id: str
     covered: tuple[str, ...]
+    added: tuple[str, ...] = ()
 
 
 CHAINED: Final = (
@@ -52,6 +57,7 @@ CHAINED: Final = (
         table=Measurement, chain=Chain.EXECUTION, chain_id="execution_id",
         covered=("tenant_id", "id", "execution_id", "requirement_id", "definition_id", "value", "unit", "gauge",
                  "in_tolerance", "operator_id", "at", "source"),
+        added=("given_value", "given_unit", "gauge_id", "calibration_due", "sample"),
     ),
     Chained(
         table=Signature, chain=Chain.EXECUTION, chain_id="execution_id",
@@ -88,7 +94,9 @@ def row_digest(table: type[SQLModel], row: Mapping[str, Any]) -> bytes:
     Raises:
         KeyError: for a covered column that the row does not give; defaults of the database would escape the digest.
     """
-    return digest_of([table.__tablename__, *(row[name] for name in _BY_TABLE[table].covered)])
+    kind = _BY_TABLE[table]
+    added = [[name, row[name]] for name in kind.added if row.get(name) is not None]
+    return digest_of([table.__tablename__, *(row[name] for name in kind.covered), *added])
 
 
 def row_digests(table: type[SQLModel], common: Mapping[str, Any], varying: Mapping[str, Sequence[str]]) -> list[bytes]:

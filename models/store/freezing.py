@@ -12,7 +12,9 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.enums import DispositionDecision
 from models.flow.durations import format_duration
+from models.flow.graph import StepType
 from models.store.approvals import templates_of
 from models.store.measurements import definitions_of
 
@@ -38,7 +40,7 @@ async def with_definitions(session: AsyncSession, tenant_id: UUID, graph: Mappin
             wanted[requirement["requirement_type"]].append(UUID(str(named)))
     templates = await templates_of(session, tenant_id, ids=wanted["approval"]) if wanted["approval"] else {}
     definitions = await definitions_of(session, tenant_id, wanted["measurement"]) if wanted["measurement"] else {}
-    for requirement, _ in found:
+    for requirement, step in found:
         config = requirement.get("config") or {}
         config.pop(AS_APPROVED, None)
         named = config.get(_NAMES[requirement["requirement_type"]])
@@ -47,8 +49,19 @@ async def with_definitions(session: AsyncSession, tenant_id: UUID, graph: Mappin
         if requirement["requirement_type"] == "approval":
             config[AS_APPROVED] = template_copy(templates[UUID(str(named))])
         else:
-            config[AS_APPROVED] = definition_copy(definitions[UUID(str(named))])
+            passing = dispositions_that_pass(step)
+            config[AS_APPROVED] = {**definition_copy(definitions[UUID(str(named))]), "dispositions_that_pass": passing}
     return frozen
+
+
+def dispositions_that_pass(step: Mapping[str, Any]) -> list[str]:
+    """With which dispositions of values out of tolerance a step may be completed.
+
+    Where the step decides, all: the decision sends the subject where the disposition says. Elsewhere the subject goes
+    on as good, so only `use_as_is`: what is reworked or repaired is measured again, what is scrapped is taken out.
+    """
+    decides = bool(step.get("is_decision_point")) or step.get("step_type") == StepType.DECISION
+    return [one.value for one in DispositionDecision] if decides else [DispositionDecision.USE_AS_IS.value]
 
 
 def template_copy(row: RowMapping) -> Json:
@@ -60,7 +73,7 @@ def template_copy(row: RowMapping) -> Json:
 
 def definition_copy(row: RowMapping) -> Json:
     """A measurement definition, JSON-ready; decimals as text."""
-    decimals = ("nominal", "upper_tol", "lower_tol")
-    words = ("key", "name", "unit", "sample_size")
+    decimals = ("nominal", "upper_tol", "lower_tol", "lower_limit", "upper_limit")
+    words = ("key", "name", "unit", "sample_size", "gauge_required")
     exact = {name: None if row[name] is None else f"{row[name]:f}" for name in decimals}
     return {"id": str(row["id"]), **{name: row[name] for name in words}, **exact}

@@ -79,6 +79,12 @@ class SelfDispositionError(StoreError):
     code = "self_disposition"
 
 
+class GaugeOverdueError(StoreError):
+    """The calibration of gauge {gauge} was due on {due}. Have it calibrated, or measure with another one."""
+
+    code = "gauge_overdue"
+
+
 class ApprovalUnknownError(StoreError):
     """There is no approval request {approval_id} here."""
 
@@ -203,6 +209,12 @@ class StagesInvalidError(StoreError):
     """The stages of the approval do not hold together: {detail}."""
 
     code = "stages_invalid"
+
+
+class LimitsInvalidError(StoreError):
+    """The lower limit lies above the upper one."""
+
+    code = "limits_invalid"
 
 
 class TooBusyError(StoreError):

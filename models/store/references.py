@@ -48,7 +48,16 @@ CATALOGUES: Final[Mapping[str, _Named]] = {
     "measurement": _Named(
         word="measurement_definition",
         table=MeasurementDefinition,
-        columns=("unit", "nominal", "upper_tol", "lower_tol", "sample_size"),
+        columns=(
+            "unit",
+            "nominal",
+            "upper_tol",
+            "lower_tol",
+            "lower_limit",
+            "upper_limit",
+            "sample_size",
+            "gauge_required",
+        ),
     ),
 }
 """Requirement type → what its config names. The id stands under the same word with `_id`."""
@@ -226,6 +235,8 @@ def _values(named: _Named, given: Json, path: str) -> Json:
                 values[column] = _typed(column, given[column])
     except (ValueError, InvalidOperation) as error:
         raise ConfigInvalidError(path=path, detail=str(error) or "a value has the wrong type") from error
+    if values.get("lower_limit", 0) > values.get("upper_limit", values.get("lower_limit", 0)):
+        raise ConfigInvalidError(path=path, detail="the lower limit lies above the upper one")
     if named.table is ApprovalTemplate and not values.get("stages"):
         raise ConfigInvalidError(path=path, detail="it needs stages")
     return values
@@ -235,7 +246,7 @@ def _typed(column: str, value: Any) -> Any:
     match column:
         case "due_in" | "remind_before":
             return parse_duration(str(value))
-        case "nominal" | "upper_tol" | "lower_tol":
+        case "nominal" | "upper_tol" | "lower_tol" | "lower_limit" | "upper_limit":
             if isinstance(value, bool) or not Decimal(str(value)).is_finite():
                 raise ValueError(f"{column} must be a number")
             return Decimal(str(value))
@@ -250,7 +261,7 @@ def _typed(column: str, value: Any) -> Any:
             return value
         case "escalate_to":
             return parse_escalation(value)
-        case "allow_self_approval" | "allow_delegation":
+        case "allow_self_approval" | "allow_delegation" | "gauge_required":
             return bool(value)
         case _:
             return str(value)

@@ -106,5 +106,17 @@ SUBJECT_TYPES: dict[str, SubjectTypeTemplate] = {
                 due_date=date("Due date"),
             ),
         ),
+        SubjectTypeTemplate(
+            key="Equipment",
+            name="Equipment",
+            attributes_schema=_attributes(
+                serial_number=optional_text("Serial number"),
+                manufacturer=optional_text("Manufacturer"),
+                location=optional_text("Location"),
+                calibrated_on=date("Calibrated on"),
+                calibration_due=date("Calibration due"),
+                status=one_of("Status", "in_use", "out_of_service"),
+            ),
+        ),
     )
 }

@@ -144,3 +144,43 @@ def test_each_save_of_a_form_is_a_revision_and_conditional_fields_bind(admin: Pe
     assert [(one["revision"], one["given_by"]["username"]) for one in saved] == [
         (1, engineer.username), (2, engineer.username),
     ]  # fmt: skip
+
+
+def test_measurements_convert_units_check_gauges_and_are_dispositioned(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    due = {"CAL-OK": "2999-01-01", "CAL-OLD": "2020-01-01"}
+    names = {name: f"{name}-{uuid4().hex[:6]}" for name in due}
+    for name, day in due.items():
+        gauge = {"subject_type": "Equipment", "identifier": names[name], "attributes": {"calibration_due": day}}
+        admin.post("/api/subjects/", gauge, expect=201)
+    bore = {"name": f"Bore {uuid4().hex[:6]}", "unit": "mm", "nominal": "12", "upper_tol": "0.018", "lower_tol": "0",
+            "lower_limit": "11.9", "gauge_required": True}  # fmt: skip
+    workflow = begin(admin, gate("bore", "measurement", measurement_definition=bore, samples=2))
+    execution, at = at_work(engineer, workflow)
+    definition = at["bore"]["definition"]
+    admin.patch(f"/api/measurement-definitions/{definition['id']}/", {"upper_tol": "9"})
+
+    def read(value: str, unit: str, gauge: str, expect: int = 200) -> Json:
+        values = [{"value": value, "unit": unit, "gauge": names[gauge]}]
+        return give(engineer, execution, at["bore"], {"values": values}, expect)
+
+    assert read("12.01", "mm", "CAL-OLD", expect=409)["code"] == "gauge_overdue"
+    assert read("12.01", "kg", "CAL-OK", expect=422)["errors"][0]["pointer"] == "/values/0/unit"
+    first = read("0.4725", "in", "CAL-OK")["evidence"]["values"][0]
+    assert (first["value"], first["unit"], first["given_value"], first["given_unit"]) == (
+        "12.0015",
+        "mm",
+        "0.4725",
+        "in",
+    )
+    assert (first["in_tolerance"], first["calibration_due"]) == (True, "2999-01-01")
+    out = read("12.5", "mm", "CAL-OK")
+    assert "out of tolerance" in out["reason"], "the approved version keeps its limits"
+    ids = [one["id"] for one in out["evidence"]["values"] if not one["in_tolerance"]]
+    said = {"measurement_ids": ids, "decision": "rework", "reason": "Hone the bore once more."}
+    assert give(engineer, execution, at["bore"], {"disposition": said}, expect=403)["code"] == "forbidden"
+    again = give(quality_manager, execution, at["bore"], {"disposition": said})
+    assert again["reason"] == "1 of 2 values measured; 12.5 mm to be reworked and measured again"
+    assert read("12.011", "mm", "CAL-OK")["satisfied"]
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"

@@ -259,6 +259,13 @@ class Floor:
         await (await session.connection()).execute(text(statement), params)
         return None
 
+    async def tamper(self, statement: str) -> None:
+        """What a superuser could do to rows that the application may only add."""
+        owner = owner_engine(self.settings)
+        async with tenant_session(owner, self.tenant) as session:
+            await (await session.connection()).execute(text(statement))
+        await owner.dispose()
+
     async def rows(self, query: str, **params: Any) -> list[Mapping[str, Any]]:
         """What the database says to this tenant."""
         async with tenant_session(self.engine, self.tenant) as session:

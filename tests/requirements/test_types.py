@@ -104,7 +104,7 @@ async def test_a_draft_counts_where_the_requirement_allows_it(floor: Floor) -> N
 async def test_measurement_asks_for_unit_number_and_tolerance(floor: Floor) -> None:
     await floor.approve(gate("bore", "measurement", measurement_definition=BORE))
     [execution] = await floor.start()
-    for bad in ({"value": 12, "unit": "in"}, {"value": "NaN", "unit": "mm"}, {"value": True, "unit": "mm"}):
+    for bad in ({"value": 12, "unit": "kg"}, {"value": "NaN", "unit": "mm"}, {"value": True, "unit": "mm"}):
         assert (await refused(floor.give(execution, "bore", {"values": [bad]}))).code == "evidence_invalid"
     await floor.give(execution, "bore", {"values": [{"value": 12.018, "unit": "mm", "gauge": "CAL-1"}]})
     assert await floor.unmet(execution) == {"bore": "1 of 2 values measured"}

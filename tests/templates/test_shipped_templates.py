@@ -250,7 +250,7 @@ def test_approvals_and_signatures_name_shipped_roles(template: ProcessTemplate) 
 
 
 def test_subject_types_take_any_usual_subject() -> None:
-    assert set(SUBJECT_TYPES) == {"Part", "PartType", "CAPA", "Document", "WorkOrder"}
+    assert set(SUBJECT_TYPES) == {"Part", "PartType", "CAPA", "Document", "WorkOrder", "Equipment"}
     for one in SUBJECT_TYPES.values():
         jsonschema.Draft202012Validator.check_schema(one.attributes_schema)
         jsonschema.Draft202012Validator(one.attributes_schema).validate({})
