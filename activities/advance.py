@@ -72,7 +72,7 @@ class Advancer:
             place = Place(tenant, instance, definition.process_id)
             locked = await lock_instance(connection, place)
             if locked.seq != request.expected_seq:
-                return await missed(connection, place, request.expected_seq, locked.seq)
+                return (await missed(connection, place, request.expected_seq, locked.seq)).slim()
             state = self._state(instance, request)
             if state is None:
                 return Recorded(status="forgotten", seq=locked.seq)
@@ -92,7 +92,7 @@ class Advancer:
             # A run forgets looks that came to nothing; this state would not.
             decision.state.seq = recorded.seq
             self._states.keep(instance, decision.state)
-        return replace(recorded, deferred=tuple(batch.deferred), later=advancing.later(batch))
+        return replace(recorded.slim(), deferred=tuple(batch.deferred), later=advancing.later(batch))
 
     def _state(self, instance: UUID, request: AdvanceRequest) -> State | None:
         if request.state is not None:

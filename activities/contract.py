@@ -4,12 +4,14 @@ The only file of `activities/` that `workflows/` imports, so it must stay free o
 All values are JSON-ready through the Pydantic data converter; mappings keyed by `Ref` travel as lists of pairs.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from zlib import compress, decompress
 
-from pydantic import Discriminator
+from pydantic import Discriminator, TypeAdapter
 
 from models.flow import commands as cmd
 from models.flow.batch import Outcome
@@ -253,16 +255,37 @@ class Recorded:
         settled: where record is `behind`: commands of the request that have their outcome already.
         deferred: commands that must come with a later batch.
         later: executions to be looked at after the commands of this batch.
+        packed: `cohorts` where they are many, as compressed JSON: the history keeps them, and an answer of over 2 MiB
+            would fail the workflow task for ever.
     """
 
     status: Literal["recorded", "behind", "idle", "forgotten", "rejected"]
     seq: int
     cohorts: tuple[Cohort, ...] = ()
+    packed: str = ""
     state: Mapping[str, Any] | None = None
     settled: tuple[str, ...] = ()
     deferred: tuple[str, ...] = ()
     later: tuple[Ref, ...] = ()
     error: str = ""
+
+    def slim(self) -> "Recorded":
+        """The same, as small as it may have to be."""
+        weight = sum(EVENT_WEIGHT + len(cohort.subjects) for cohort in self.cohorts)
+        if weight <= LARGE:
+            return self
+        text = compress(_COHORTS.dump_json(self.cohorts), level=1)
+        return replace(self, cohorts=(), packed=b64encode(text).decode())
+
+    def happened(self) -> tuple[CoreCohort, ...]:
+        """The cohorts as the core knows them."""
+        cohorts = _COHORTS.validate_json(decompress(b64decode(self.packed))) if self.packed else self.cohorts
+        return tuple(cohort.core() for cohort in cohorts)
+
+
+LARGE, EVENT_WEIGHT = 2_000, 30
+"""From which weight on an answer is compressed; what an event weighs, compared with the number of a subject."""
+_COHORTS: TypeAdapter[tuple[Cohort, ...]] = TypeAdapter(tuple[Cohort, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import Cohort
-from models.flow.cohorts import unpack
 from models.flow.events import Event
-from models.flow.evolve import fold
+from models.flow.folding import fold_packed
 from models.flow.state import State
 
 _EVENT: TypeAdapter[Any] = TypeAdapter(Annotated[Event, Discriminator("kind")])
@@ -58,4 +57,4 @@ async def fold_journal(connection: AsyncConnection, tenant_id: UUID, instance_id
 
 def fold_cohorts(state: State, cohorts: Iterable[Cohort]) -> State:
     """The state after these cohorts; `seq` is the caller's to set."""
-    return fold(state, (item.event for item in unpack(cohort.core() for cohort in cohorts)))
+    return fold_packed(state, (cohort.core() for cohort in cohorts))

@@ -80,11 +80,12 @@ class Recorder:
                 asked = await _asked(connection, place, request)
                 settled = tuple(identity for identity, one in asked.items() if one.settled)
                 if locked.seq != request.expected_seq or settled or not request.cohorts:
-                    return replace(await missed(connection, place, request.expected_seq, locked.seq), settled=settled)
+                    known = await missed(connection, place, request.expected_seq, locked.seq)
+                    return replace(known.slim(), settled=settled)
                 happened = tuple(unpack(cohort.core() for cohort in request.cohorts))
                 before = await look_before(connection, place, happened)
                 writing = Writing(session, place, definition, self._engine, locked, asked, before)
-                return await writing.write(request.cohorts, request.outcomes)
+                return (await writing.write(request.cohorts, request.outcomes)).slim()
         except DBAPIError as error:
             if is_rejected_data(error):
                 return Recorded(status="rejected", seq=request.expected_seq, error=str(error.orig)[:1_000])

@@ -36,7 +36,7 @@ WRAPPED = (
     ("activities.record:add_chained", "advance: journal"),
     ("activities.record:settle", "advance: answers"),
     ("activities.record:write_audit", "advance: audit"),
-    ("workflows.engine:fold", "fold"),
+    ("workflows.engine:fold_packed", "fold"),
     ("bench.ours:signal_commands", "signal"),
     ("bench.ours:accept", "accept: command row"),
 )

@@ -20,8 +20,8 @@ from activities.contract import (
 from models.flow import events as ev
 from models.flow.batch import Happened, Outcome
 from models.flow.carry import carry, restore
-from models.flow.cohorts import pack, unpack
-from models.flow.evolve import fold
+from models.flow.cohorts import pack
+from models.flow.folding import fold_packed
 from models.flow.graph import parse_graph
 from models.flow.state import Child, Ref, State, incident_id
 from models.flow.status import InstanceStatus
@@ -128,9 +128,8 @@ class Engine:
     def _fold(self, recorded: Recorded) -> None:
         if recorded.state is not None:
             self.state = restore(recorded.state)
-        elif recorded.cohorts:
-            happened = unpack(cohort.core() for cohort in recorded.cohorts)
-            self.state = fold(self.state, (item.event for item in happened))
+        elif happened := recorded.happened():
+            self.state = fold_packed(self.state, happened)
             self.state.seq = recorded.seq
 
     async def _handle_alone(self, piece: Work) -> Work:

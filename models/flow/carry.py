@@ -5,7 +5,9 @@ columns, each written as runs of numbers; ids that are UUIDs are packed as bytes
 else. A new form gets a new `"v"`, and `restore` goes on reading the old one.
 """
 
-from base64 import b64decode, b64encode
+import json
+from base64 import b64decode, b64encode, b85decode, b85encode
+from bz2 import compress, decompress
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +31,7 @@ def carry(state: State) -> dict[str, Any]:
     numbers |= {user: len(numbers) + number for number, user in enumerate(o for o in owners if o not in numbers)}
     marks = {marks: number for number, marks in enumerate(dict.fromkeys(t.marks for t in state.tokens.values()))}
     incidents = {ref: token.incident for ref, token in state.tokens.items() if token.incident}
-    return {
+    data = {
         "v": VERSION,
         "instance_id": state.instance_id,
         "status": state.status.value,
@@ -49,6 +51,18 @@ def carry(state: State) -> dict[str, Any]:
         "arrived": [[subject, *map(list, arrivals)] for subject, arrivals in sorted(state.arrived.items())],
         "calls": [[*ref, call.call_id, call.action, call.attempt] for ref, call in state.calls.items()],
     }
+    return data if len(state.tokens) < MANY else _compressed(data)
+
+
+MANY = 1_000
+"""Open executions from which on it is worth a look whether the form is large."""
+LARGE = 64 * 1024
+"""Characters of JSON from which on it travels compressed, in whatever version."""
+
+
+def _compressed(data: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(data, separators=(",", ":")).encode()
+    return data if len(text) < LARGE else {"bz2": b85encode(compress(text)).decode()}
 
 
 def restore(data: Mapping[str, Any]) -> State:
@@ -57,6 +71,8 @@ def restore(data: Mapping[str, Any]) -> State:
     Raises:
         ValueError: where the data is of an unknown version.
     """
+    if "bz2" in data:
+        data = json.loads(decompress(b85decode(data["bz2"])))
     if data.get("v") == 1:
         data = _from_version_1(data)
     if data.get("v") != VERSION:

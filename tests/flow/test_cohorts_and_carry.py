@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -168,6 +169,32 @@ def test_ten_thousand_subjects_in_ten_thousand_hands_fit() -> None:
         for n in range(10_000)
     }
     state = State(instance_id=INSTANCE, tokens=tokens, busy={("assembly", ""): 10_000})
+    text = json.dumps(carry(state))
+    assert len(text) < 512 * 1024
+    assert restore(json.loads(text)) == state
+
+
+def test_ten_thousand_incidents_in_ten_thousand_hands_fit() -> None:
+    """What no plant will see: each subject also stopped, at a limit of visits, by an incident of its own."""
+    chance = Random(1)
+
+    def anybody() -> str:
+        return str(UUID(int=chance.getrandbits(128)))
+
+    tokens = {}
+    for n in range(10_000):
+        due = NOW + timedelta(microseconds=chance.randrange(10**11))
+        tokens[Ref(n, "assembly", 1 + n % 3)] = Token(
+            status=S.IN_PROGRESS,
+            assignee=anybody(),
+            incident=anybody(),
+            due_at=due,
+            limit_at=due + timedelta(days=2),
+            marks=(NOW, NOW + timedelta(hours=n % 8)),
+            mark=n % 2,
+        )
+    busy = {("assembly", ""): 10_000}
+    state = State(instance_id=INSTANCE, subjects=10_000, tokens=tokens, busy=busy)
     text = json.dumps(carry(state))
     assert len(text) < 512 * 1024
     assert restore(json.loads(text)) == state

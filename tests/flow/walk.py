@@ -15,6 +15,7 @@ from models.flow.cohorts import pack, unpack
 from models.flow.decide import decide
 from models.flow.errors import REFUSALS, FlowError
 from models.flow.evolve import apply, fold
+from models.flow.folding import fold_packed
 from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
 from models.flow.routing import POSITIVE, allowed_results
@@ -182,7 +183,9 @@ def check_repeat(scene: Scene, asked: cmd.Command) -> None:
 def check_packing(scene: Scene, asked: cmd.Command) -> None:
     """Packed events fold to the same state, each subject's in the same order, each with its command."""
     happened = scene.decide(asked).happened
-    unpacked = list(unpack(pack(happened)))
+    packed = pack(happened)
+    unpacked = list(unpack(packed))
+    assert fold_packed(scene.state, packed) == fold(scene.state, (i.event for i in happened))
     assert fold(scene.state, (item.event for item in unpacked)) == fold(scene.state, (i.event for i in happened))
     assert _by_subject(unpacked) == _by_subject(happened)
 
