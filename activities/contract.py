@@ -25,6 +25,7 @@ ADVANCE = "advance"
 RECORD = "record"
 ACCEPT_BARE = "accept_bare"
 REFUSE_LEFTOVERS = "refuse_leftovers"
+SWEEP = "sweep"
 
 BATCH_COMMANDS = 200
 BATCH_EXECUTIONS = 2_000
@@ -320,3 +321,26 @@ class LeftoverRequest:
 
     key: InstanceKey
     command_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one look of the sweep set right.
+
+    Attributes:
+        skipped: looks that fell out because another worker was at it.
+        restarted: open instances that had no run.
+        signalled: instances told again of commands that they had not settled.
+        refused: closed instances whose late commands were refused.
+        late: instances told to look at deadlines that had passed unmarked.
+        superseded: tenants of which process versions were over.
+        left: instances and tenants that could not be helped now.
+    """
+
+    skipped: int = 0
+    restarted: int = 0
+    signalled: int = 0
+    refused: int = 0
+    late: int = 0
+    superseded: int = 0
+    left: int = 0

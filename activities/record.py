@@ -116,6 +116,7 @@ class Writing:
         """Rows, journal, outcomes, audit entries, one link of the chain, one NOTIFY."""
         connection = await self.session.connection()
         locked = self.locked
+        for_the_run = tuple(cohorts)
         if locked.seq == 0:
             cohorts = await self._with_origin(connection, cohorts)
         trail = Trail(self.place, self.definition.graph, self.asked, self.before)
@@ -136,7 +137,7 @@ class Writing:
         position = {"seq": seq, "record_no": locked.record_no + 1}
         notice = {"channel": RECORD_CHANNEL, "payload": f"{self.place.instance} {seq}"}
         await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
-        return Recorded(status="recorded", seq=seq, cohorts=tuple(cohorts))
+        return Recorded(status="recorded", seq=seq, cohorts=for_the_run)
 
     async def _with_origin(self, connection: AsyncConnection, cohorts: Sequence[Cohort]) -> list[Cohort]:
         """The first record says what the instance began as, so that its past can be told from the journal alone."""

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds that requests and activities get to finish when a process is to stop.",
     )
+    sweep_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="Seconds between two looks of the sweep, which takes up whatever was left behind.",
+    )
 
     token_ttl: timedelta = Field(
         default=timedelta(hours=12),

@@ -25,8 +25,10 @@ from workers.lifecycle import stop_on_signals
 from workers.polling import SITE_PREFIX
 from workers.sealing import seal_daily
 from workers.sweep import Sweep
+from workers.sweep_schedule import keep_schedule
 from workers.temporal_client import connect
 from workflows.process_instance import ProcessInstance
+from workflows.sweep import SweepOnce
 
 PASSED_THROUGH = ("models", "activities", "pydantic", "pydantic_core", "annotated_types", "typing_extensions")
 """Modules that the sandbox shares instead of importing them again for every run (62 KiB an instance, not megabytes)."""
@@ -53,13 +55,14 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
     """Instance workflows, database activities, outbox, sweep and the daily checkpoint."""
     app, system = app_engine(settings), system_engine(settings)
     queue = settings.core_task_queue
+    sweep = Sweep(system=system, app=app, client=client, task_queue=queue)
     try:
         async with (
-            core_worker(settings, client, core_activities(app, site=settings.site)),
+            core_worker(settings, client, [*core_activities(app, site=settings.site), sweep.sweep]),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
-            group.create_task(Sweep(system=system, app=app, client=client, task_queue=queue).run(stop))
+            group.create_task(keep_schedule(client, queue, timedelta(seconds=settings.sweep_seconds), stop))
             group.create_task(seal_daily(app, system, stop))
             group.create_task(watch_the_clock(app, system, stop))
             yield
@@ -78,7 +81,7 @@ def core_worker(settings: Settings, client: Client, activities: Sequence[Callabl
     return Worker(
         client,
         task_queue=settings.core_task_queue,
-        workflows=[ProcessInstance],
+        workflows=[ProcessInstance, SweepOnce],
         activities=activities,
         workflow_runner=workflow_runner(),
         max_cached_workflows=settings.max_cached_workflows,

@@ -5,8 +5,8 @@ gone gets an incident and a new run that goes on from the journal. Process versi
 One worker sweeps at a time.
 """
 
-import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,15 +16,17 @@ from uuid import UUID, uuid5
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.contract import SWEEP, Swept
 from activities.leftovers import refuse_closed
 from models.db import system_session, tenant_session
 from models.store.effectivity import supersede_due, tenants_with_versions_over
 from models.store.instances import START_TOPIC
 from workers.instances import new_instance
-from workflows.contract import WORKFLOW
+from workflows.contract import SIGNAL_CHECK_DEADLINES, WORKFLOW
 from workflows.starting import restart_instance, signal_commands
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 RESIGNAL_AFTER = timedelta(seconds=10)
 RETRY_FAILED_AFTER = timedelta(minutes=1)
 """A run that failed by a fault of ours would fail again at once."""
+LATE = timedelta(minutes=2)
+"""How long a deadline may have passed unmarked before the sweep takes its timer for lost."""
 LOCK = 0x6761_7465
 """Key of the advisory lock under which one worker sweeps."""
 
@@ -54,6 +58,17 @@ _OPEN = text(
                       WHERE o.tenant_id = i.tenant_id AND o.topic = :topic AND o.key = i.id::text)
     """
 )
+_LATE = text(
+    """
+    SELECT DISTINCT i.tenant_id, i.id
+    FROM step_execution e JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+    WHERE e.exited_at IS NULL AND e.status <> 'waiting' AND i.status = 'in_progress'
+      AND ((e.due_at < now() - CAST(:late AS interval) AND NOT e.overdue)
+           OR (e.limit_at < now() - CAST(:late AS interval) AND e.escalation_level < 2)
+           OR e.wake_at < now() - CAST(:late AS interval))
+    LIMIT 1000
+    """
+)
 _INCIDENT = text(
     """
     INSERT INTO incident (tenant_id, id, instance_id, code, message)
@@ -66,7 +81,7 @@ MESSAGE = "Temporal no longer runs this instance; it was started again from its 
 
 
 class Sweep:
-    """Looks for what was left behind, every `interval`."""
+    """Looks for what was left behind."""
 
     def __init__(
         self,
@@ -75,9 +90,9 @@ class Sweep:
         app: AsyncEngine,
         client: Client,
         task_queue: str,
-        interval: timedelta = timedelta(seconds=15),
         resignal_after: timedelta = RESIGNAL_AFTER,
         retry_failed_after: timedelta = RETRY_FAILED_AFTER,
+        late: timedelta = LATE,
     ) -> None:
         """Take what the composition root wired."""
         self._patience = retry_failed_after
@@ -85,47 +100,47 @@ class Sweep:
         self._app = app
         self._client = client
         self._queue = task_queue
-        self._interval = interval
         self._age = resignal_after
+        self._late = late
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Sweep until told to stop; a sweep that fails is logged and the next one tries again."""
-        while not stop.is_set():
-            try:
-                await self.sweep_once()
-            except Exception:
-                log.exception("sweep failed; the next one tries again")
-            try:
-                async with asyncio.timeout(self._interval.total_seconds()):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+    @activity.defn(name=SWEEP)
+    async def sweep(self) -> Swept:
+        """One look, for the Schedule's workflow."""
+        return await self.sweep_once()
 
-    async def sweep_once(self) -> None:
+    async def sweep_once(self) -> Swept:
         """One look, unless another worker is at it."""
+        done: Counter[str] = Counter()
         async with system_session(self._system) as session:
             connection = await session.connection()
             if not (await connection.execute(_ALONE, {"key": LOCK})).scalar():
-                return
+                return Swept(skipped=1)
             for tenant, instance in await self._without_run(await self._open_instances()):
-                with _passing(instance):
+                with _passing(instance, done):
                     await self._bring_back(tenant, instance)
-            rows = (await connection.execute(_UNSETTLED, {"age": self._age})).all()
-            for row in rows:
-                with _passing(row.instance):
-                    await self._settle_or_signal(connection, row)
+                    done["restarted"] += 1
+            for row in (await connection.execute(_UNSETTLED, {"age": self._age})).all():
+                with _passing(row.instance, done):
+                    done[await self._settle_or_signal(connection, row)] += 1
+            for row in (await connection.execute(_LATE, {"late": self._late})).all():
+                with _passing(row.id, done):
+                    await self._client.get_workflow_handle(str(row.id)).signal(SIGNAL_CHECK_DEADLINES)
+                    done["late"] += 1
             for tenant in await tenants_with_versions_over(connection, datetime.now(UTC)):
-                with _passing(tenant):
+                with _passing(tenant, done):
                     async with tenant_session(self._app, tenant) as own:
                         await supersede_due(own, tenant, datetime.now(UTC))
+                    done["superseded"] += 1
+        return Swept(**done)
 
-    async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> None:
+    async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> str:
         if row.closed:
             async with tenant_session(self._app, row.tenant_id) as own:
                 await refuse_closed(own, row.tenant_id, row.instance, row.ids)
-            return
+            return "refused"
         await signal_commands(self._client, str(row.instance), [str(one) for one in row.ids])
         await connection.execute(_SIGNALLED, {"ids": row.ids})
+        return "signalled"
 
     async def _open_instances(self) -> list[tuple[UUID, UUID]]:
         async with system_session(self._system) as session:
@@ -173,9 +188,10 @@ class Sweep:
 
 
 @contextmanager
-def _passing(what: UUID) -> Iterator[None]:
+def _passing(what: UUID, done: Counter[str]) -> Iterator[None]:
     """One instance or tenant that cannot be helped now must not keep the sweep from the others."""
     try:
         yield
     except (RPCError, LookupError, RuntimeError, DBAPIError) as error:
+        done["left"] += 1
         log.warning("sweep: %s is left for the next time: %s", what, error)

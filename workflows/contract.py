@@ -13,6 +13,7 @@ CORE_QUEUE = "gatework-core"
 SIGNAL_COMMANDS = "commands"
 SIGNAL_EVIDENCE_CHANGED = "evidence_changed"
 SIGNAL_CHILD_ENDED = "child_ended"
+SIGNAL_CHECK_DEADLINES = "check_deadlines"
 
 SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "GateworkTenant": "Keyword",

@@ -78,6 +78,12 @@ class ProcessInstance:
         self._inbox.children[news.child_id] = news.status
 
     @workflow.signal
+    def check_deadlines(self) -> None:
+        """Deadlines have passed without a mark; the sweep takes the timer for lost."""
+        self._inbox.signals += 1
+        self._deadline_rang = True
+
+    @workflow.signal
     def claim(self, message: BareSignal) -> None:
         """Claim as the site's service account."""
         self._take_bare("claim", message)

@@ -42,6 +42,10 @@ UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 
 NOT_INSERTED: Final = frozenset({"tenant"})
 
+_DEADLINES: Final = (
+    "tenant_id", "workflow_instance_id", "status", "exited_at", "due_at", "limit_at", "wake_at", "overdue",
+    "escalation_level",
+)  # fmt: skip
 SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     # login: whose name or token is this?
     "tenant": ("SELECT",),
@@ -50,9 +54,10 @@ SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     "auth_token": ("SELECT", "UPDATE (last_seen_at)"),
     # dispatcher
     "outbox": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    # sweep: what was accepted and not settled, what is open and has no run
+    # sweep: what was accepted and not settled, what is open and has no run, what is late and not marked
     "command": ("SELECT", "UPDATE (signalled_at)"),
     "workflow_instance": ("SELECT",),
+    "step_execution": (f"SELECT ({', '.join(_DEADLINES)})",),
     # sweep: which versions are over
     "process": ("SELECT",),
 }

@@ -64,6 +64,7 @@ class Product:
             "GATEWORK_CORE_TASK_QUEUE": self.queue,
             "GATEWORK_ADMIN_PASSWORD": ADMIN_PASSWORD,
             "GATEWORK_SHUTDOWN_SECONDS": "5",
+            "GATEWORK_SWEEP_SECONDS": "15",
             **self.extra,
         }
 

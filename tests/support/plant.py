@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from models.store.identifiers import next_identifier
 from models.store.instances import create_instance
 from models.store.verify import verify_tenant
 from models.tables import Command, Process, Subject, SubjectType, UserAccount, UserRole
+from workers.sweep_schedule import schedule_id
 from workflows.contract import WORKFLOW, InstanceInput, Limits
 from workflows.starting import NewInstance, signal_commands, start_instance
 
@@ -295,7 +297,9 @@ class Plant:
             assert [fault for history in histories for fault in faults(history)] == []
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back, and have Temporal sweep here no more."""
+        with suppress(RPCError):
+            await self.client.get_schedule_handle(schedule_id(self.settings.core_task_queue)).delete()
         await self.app.dispose()
         await self.system.dispose()
 
@@ -317,7 +321,7 @@ def faults(history: WorkflowHistory) -> list[str]:
 
 def settings_for(url: str, queue: str) -> Settings:
     """Settings of a test: this database, a queue of its own."""
-    return Settings(database_url=SecretStr(url), core_task_queue=queue, shutdown_seconds=2)
+    return Settings(database_url=SecretStr(url), core_task_queue=queue, shutdown_seconds=2, sweep_seconds=15)
 
 
 def step(key: str, **fields: Any) -> dict[str, Any]:
