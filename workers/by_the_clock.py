@@ -1,4 +1,7 @@
-"""What the clock does outside of instances: approvals fall due. Every worker looks; each thing happens once."""
+"""What the clock does outside of instances: approvals fall due, documents come into effect.
+
+Every worker looks; each thing happens once.
+"""
 
 import asyncio
 import logging
@@ -12,6 +15,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.db import system_session, tenant_session
+from models.store.document_life import make_due_effective
 from models.store.reminding import AT_ONCE, remind_approvers
 from models.tables import Tenant
 
@@ -22,7 +26,7 @@ MOST_ROUNDS: Final = 50
 """Of one tenant at a time, so that the others get their turn."""
 
 Look = Callable[[AsyncSession, UUID, datetime], Awaitable[int]]
-LOOKS: Final[tuple[Look, ...]] = (remind_approvers,)
+LOOKS: Final[tuple[Look, ...]] = (remind_approvers, make_due_effective)
 
 
 async def watch_the_clock(

@@ -16,13 +16,18 @@ from api.schemas import documents as shapes
 from api.uploads import Upload, Uploaded
 from models.enums import DocumentState
 from models.files import DiskStore
+from models.store.document_life import (
+    make_effective,
+    obsolete_document,
+    release_document,
+    return_document,
+    submit_document,
+)
 from models.store.documents import (
     add_document,
     document_of,
     document_type_of,
     list_documents,
-    obsolete_document,
-    release_document,
 )
 from models.store.gate_errors import ContentMissingError, UploadInvalidError
 from models.store.identifiers import next_number
@@ -141,6 +146,51 @@ async def download_document(
 
 
 @router.post(
+    "/api/documents/{document_id}/submit/",
+    response_model=shapes.Document,
+    dependencies=[Depends(needs("document.upload"))],
+    responses=responses("forbidden", "document_unknown", "document_state", "too_busy"),
+)
+async def submit_a_document(
+    document_id: UUID, caller: Caller, session: Db, body: Annotated[shapes.Reason | None, Body()] = None
+) -> Any:
+    """Hand a draft in for review."""
+    reason = (body or shapes.Reason()).reason
+    await submit_document(session, caller.person, document_id, datetime.now(UTC), reason)
+    return JSONResponse(document_json(await document_of(session, caller.tenant_id, document_id)))
+
+
+@router.post(
+    "/api/documents/{document_id}/return/",
+    response_model=shapes.Document,
+    dependencies=RELEASE,
+    responses=responses("forbidden", "document_unknown", "document_state", "reason_required", "too_busy"),
+)
+async def return_a_document(
+    document_id: UUID, caller: Caller, session: Db, body: Annotated[shapes.Reason | None, Body()] = None
+) -> Any:
+    """Give what is in review back to its author, with a reason."""
+    reason = (body or shapes.Reason()).reason
+    await return_document(session, caller.person, document_id, datetime.now(UTC), reason)
+    return JSONResponse(document_json(await document_of(session, caller.tenant_id, document_id)))
+
+
+@router.post(
+    "/api/documents/{document_id}/effective/",
+    response_model=shapes.Document,
+    dependencies=RELEASE,
+    responses=responses("forbidden", "document_unknown", "document_state", "too_busy"),
+)
+async def put_a_document_into_effect(
+    document_id: UUID, caller: Caller, session: Db, body: Annotated[shapes.Reason | None, Body()] = None
+) -> Any:
+    """Put a released document into effect now; the revision before is obsolete."""
+    reason = (body or shapes.Reason()).reason
+    await make_effective(session, caller.person.actor, document_id, datetime.now(UTC), reason)
+    return JSONResponse(document_json(await document_of(session, caller.tenant_id, document_id)))
+
+
+@router.post(
     "/api/documents/{document_id}/release/",
     response_model=shapes.Document,
     dependencies=RELEASE,
@@ -149,10 +199,15 @@ async def download_document(
 async def release_a_document(
     document_id: UUID, caller: Caller, held: Held, session: Db, body: Annotated[shapes.Release | None, Body()] = None
 ) -> Any:
-    """Put a draft into force. Who did it is recorded; open executions that cite it are looked at again."""
+    """Put a draft, or what is in review, into force, now or from a later moment on.
+
+    Who did it is recorded, the revision that it replaces is obsolete, and open executions that cite one of them are
+    looked at again.
+    """
+    asked = body or shapes.Release()
     await release_document(
         session, caller.person, document_id, datetime.now(UTC),
-        four_eyes=held.settings.document_release_four_eyes, reason=(body or shapes.Release()).reason,
+        four_eyes=held.settings.document_release_four_eyes, reason=asked.reason, effective_at=asked.effective_at,
     )  # fmt: skip
     return JSONResponse(document_json(await document_of(session, caller.tenant_id, document_id)))
 
@@ -176,7 +231,7 @@ def document_json(row: RowMapping) -> dict[str, Any]:
     """A document as the API shows it."""
     ids = ("id", "document_type_id", "subject_id", "uploaded_by", "released_by")
     words = ("document_type", "number", "title", "revision", "state", "sha256", "size_bytes", "media_type", "filename")
-    moments = ("created_at", "released_at", "obsoleted_at")
+    moments = ("created_at", "released_at", "effective_at", "obsoleted_at")
     return {
         **{name: None if row[name] is None else str(row[name]) for name in ids},
         **{name: row[name] for name in words},

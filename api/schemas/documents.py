@@ -1,14 +1,23 @@
 """Controlled documents."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from api.schemas.base import Body, Shape, Text
 
 
-class Release(Body):
-    """Why, where somebody asks."""
+class Reason(Body):
+    """Why."""
 
     reason: Text = ""
+
+
+class Release(Body):
+    """Why, and from when it is in force."""
+
+    reason: Text = ""
+    effective_at: AwareDatetime | None = Field(
+        default=None, description="A later moment leaves the revision before in force until then."
+    )
 
 
 class Obsolete(Body):
@@ -36,6 +45,7 @@ class Document(Shape):
     created_at: str
     released_by: str | None
     released_at: str | None
+    effective_at: str | None = Field(description="The moment it was released for, or came into effect.")
     obsoleted_at: str | None
 
 

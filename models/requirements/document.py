@@ -4,6 +4,7 @@ Only released or effective ones count (ISO 13485 4.2.4); drafts where the requir
 """
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,10 +55,12 @@ class DocumentKind(RequirementKind):
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         """One query: the states of all documents cited."""
         executions = {execution.id for _, at in asked for execution in at}
-        cited: dict[Key, list[tuple[UUID, str, DocumentState]]] = {}
+        cited: dict[Key, list[_Cited]] = {}
         for row in await attached_to(look.session, look.tenant_id, executions):
             of_one = cited.setdefault((row["execution_id"], row["requirement_id"]), [])
-            of_one.append((row["document_type_id"], row["document_type"], DocumentState(row["state"])))
+            state = DocumentState(row["state"])
+            waits = state is DocumentState.RELEASED and row["effective_at"] is not None
+            of_one.append(_Cited(row["document_type_id"], row["document_type"], state, waits))
         found: dict[Key, str] = {}
         for gate, at in asked:
             config = DocumentConfig(**gate.requirement.config)
@@ -110,15 +113,26 @@ class DocumentKind(RequirementKind):
         }
 
 
-def _missing(config: DocumentConfig, cited: Sequence[tuple[UUID, str, DocumentState]]) -> str | None:
+class _Cited(NamedTuple):
+    """A document as it stands; `waits`: it is released for a later day."""
+
+    type_id: UUID
+    type_key: str
+    state: DocumentState
+    waits: bool
+
+
+def _missing(config: DocumentConfig, cited: Sequence[_Cited]) -> str | None:
     wanted = config.type_wanted
-    fitting = [state for type_id, key, state in cited if wanted in {None, type_id, key}]
-    counting = sum(state in config.states for state in fitting)
+    fitting = [one for one in cited if wanted in {None, one.type_id, one.type_key}]
+    counting = sum(one.state in config.states and (config.allow_draft or not one.waits) for one in fitting)
     if counting >= config.min_count:
         return None
-    drafts = sum(state in UNFINISHED for state in fitting)
-    obsolete = sum(state is DocumentState.OBSOLETE for state in fitting)
+    drafts = sum(one.state in UNFINISHED for one in fitting)
+    waiting = sum(one.waits for one in fitting)
+    obsolete = sum(one.state is DocumentState.OBSOLETE for one in fitting)
     notes = [
+        *([f"{waiting} not effective yet"] if waiting and not config.allow_draft else []),
         *([f"{drafts} not released yet"] if drafts and not config.allow_draft else []),
         *([f"{obsolete} obsolete"] if obsolete else []),
     ]

@@ -1,4 +1,7 @@
-"""Controlled documents: revisions, states, and the executions that cite them. The content is in `models.files`."""
+"""Controlled documents: their rows, and the executions that cite them. The content is in `models.files`.
+
+From draft to obsolete: `models.store.document_life`.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,24 +14,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.enums import DocumentState
 from models.store.audit import AuditDraft, audit_tenant
 from models.store.bulk import insert_rows
-from models.store.evidence import Locked, bump, lock_executions
 from models.store.gate_errors import (
     DocumentNumberTakenError,
-    DocumentStateError,
     DocumentTypeUnknownError,
     DocumentUnknownError,
-    SelfReleaseError,
-    TooBusyError,
 )
 from models.store.people import Person
 from models.store.reading import fetch, fetch_one, run
 from models.tables import Document, StepExecution
 
-ATTEMPTS = 5
-
 COLUMNS = """
     d.id, d.document_type_id, t.key AS document_type, d.subject_id, d.number, d.title, d.revision, d.state, d.sha256,
-    d.size_bytes, d.media_type, d.filename, d.uploaded_by, d.created_at, d.released_by, d.released_at, d.obsoleted_at
+    d.size_bytes, d.media_type, d.filename, d.uploaded_by, d.created_at, d.released_by, d.released_at,
+    d.effective_at, d.obsoleted_at
 """
 _FROM = "FROM document d JOIN document_type t ON (t.tenant_id, t.id) = (d.tenant_id, d.document_type_id)"
 
@@ -45,24 +43,11 @@ _DETACH = text(
     "DELETE FROM document_link"
     " WHERE tenant_id = :tenant AND execution_id = :execution AND requirement_id = :requirement"
 )
-_CITING = text(
-    """
-    SELECT DISTINCT e.id FROM document_link l
-    JOIN step_execution e ON (e.tenant_id, e.id) = (l.tenant_id, l.execution_id)
-    WHERE l.tenant_id = :tenant AND l.document_id = :document AND e.exited_at IS NULL
-    """
-)
-_LOCK = text("SELECT state, uploaded_by FROM document WHERE tenant_id = :tenant AND id = :id FOR NO KEY UPDATE")
 _TYPE = text(
     "SELECT id, key, name FROM document_type WHERE tenant_id = :tenant AND (key = :named OR id::text = lower(:named))"
 )
 _TAKEN = text("SELECT id FROM document WHERE tenant_id = :tenant AND number = :number AND revision = :revision")
 _SUBJECT = text("SELECT id FROM subject WHERE tenant_id = :tenant AND id = :id")
-_RELEASE = text(
-    "UPDATE document SET state = 'released', released_by = :by, released_at = :now"
-    " WHERE tenant_id = :tenant AND id = :id"
-)
-_OBSOLETE = text("UPDATE document SET state = 'obsolete', obsoleted_at = :now WHERE tenant_id = :tenant AND id = :id")
 _LIST = text(
     f"""
     SELECT {COLUMNS} {_FROM} WHERE d.tenant_id = :tenant
@@ -205,89 +190,3 @@ async def detach_all(session: AsyncSession, execution: StepExecution, requiremen
     """Cite none any more."""
     keys = {"tenant": execution.tenant_id, "execution": execution.id, "requirement": requirement_id}
     await run(session, _DETACH, keys)
-
-
-async def release_document(
-    session: AsyncSession,
-    person: Person,
-    document_id: UUID,
-    now: datetime,
-    *,
-    four_eyes: bool = False,
-    reason: str = "",
-) -> list[UUID]:
-    """Put a draft into force; the ids of open executions that cite it.
-
-    Args:
-        session: The request's transaction.
-        person: Recorded as the one who released it (ISO 13485 4.2.4).
-        document_id: A draft, or one in review.
-        now: UTC.
-        four_eyes: Refuse the person who uploaded it.
-
-    Raises:
-        StoreError: document_unknown, document_state, self_release.
-    """
-    state, uploaded_by, citing = await _lock_for_change(session, person.tenant_id, document_id)
-    if state not in {DocumentState.DRAFT, DocumentState.IN_REVIEW}:
-        raise DocumentStateError(state=state.value, expected="a draft or in review")
-    if four_eyes and uploaded_by == person.id:
-        raise SelfReleaseError
-    await run(session, _RELEASE, {"tenant": person.tenant_id, "id": document_id, "by": person.id, "now": now})
-    return await _changed(session, person, document_id, citing, state, DocumentState.RELEASED, reason)
-
-
-async def obsolete_document(
-    session: AsyncSession, person: Person, document_id: UUID, now: datetime, reason: str
-) -> list[UUID]:
-    """Take a document out of force; the ids of open executions that cite it. It stays readable and marked.
-
-    Raises:
-        StoreError: document_unknown, document_state.
-    """
-    state, _, citing = await _lock_for_change(session, person.tenant_id, document_id)
-    if state is DocumentState.OBSOLETE:
-        raise DocumentStateError(state=state.value, expected="not obsolete yet")
-    await run(session, _OBSOLETE, {"tenant": person.tenant_id, "id": document_id, "now": now})
-    return await _changed(session, person, document_id, citing, state, DocumentState.OBSOLETE, reason)
-
-
-async def _changed(
-    session: AsyncSession,
-    person: Person,
-    document_id: UUID,
-    citing: Sequence[Locked],
-    old: DocumentState,
-    new: DocumentState,
-    reason: str = "",
-) -> list[UUID]:
-    await bump(session, person.tenant_id, citing)
-    draft = AuditDraft(
-        action=f"document.{new.value}", object_type="document", object_id=document_id,
-        old={"state": old.value}, new={"state": new.value}, reason=reason,
-    )  # fmt: skip
-    await audit_tenant(session, person.actor, draft)
-    return [one.execution.id for one in citing]
-
-
-async def _lock_for_change(
-    session: AsyncSession, tenant_id: UUID, document_id: UUID
-) -> tuple[DocumentState, UUID, list[Locked]]:
-    """Lock the open executions that cite a document, then the document itself.
-
-    Who attaches it locks in the same order (executions, then the document). One that has come in between is found by
-    looking again, and then all is tried anew: locking it last could deadlock.
-    """
-    for _ in range(ATTEMPTS):
-        known = {row["id"] for row in await fetch(session, _CITING, tenant=tenant_id, document=document_id)}
-        savepoint = await session.begin_nested()
-        locked = await lock_executions(session, tenant_id, known)
-        row = await fetch_one(session, _LOCK, tenant=tenant_id, id=document_id)
-        if row is None:
-            raise DocumentUnknownError(document_id=str(document_id))
-        now_citing = {one["id"] for one in await fetch(session, _CITING, tenant=tenant_id, document=document_id)}
-        if now_citing <= known:
-            await savepoint.commit()
-            return DocumentState(row["state"]), row["uploaded_by"], [o for o in locked if o.execution.id in now_citing]
-        await savepoint.rollback()
-    raise TooBusyError

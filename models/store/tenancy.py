@@ -36,7 +36,7 @@ UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "auth_token": ("last_seen_at", "revoked_at"),
     "command": ("signalled_at", "outcome", "settled_at", "settled_seq", "response_status", "response"),
     "request": ("command_ids", "response_status", "response"),
-    "document": ("state", "title", "subject_id", "released_by", "released_at", "obsoleted_at"),
+    "document": ("state", "title", "subject_id", "released_by", "released_at", "effective_at", "obsoleted_at"),
 }  # fmt: skip
 """Tables of which the application changes these columns only: who a user is, what a document names, never change."""
 

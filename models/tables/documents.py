@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from models.enums import DocumentState
@@ -31,7 +32,7 @@ class DocumentType(TenantRow, table=True):
 
 
 class Document(TenantRow, table=True):
-    """One revision of a document."""
+    """One revision of a document; `effective_at` is the moment it was released for, or came into effect."""
 
     __tablename__ = "document"
     __table_args__ = (
@@ -42,6 +43,7 @@ class Document(TenantRow, table=True):
         UniqueConstraint("tenant_id", "number", "revision"),
         Index("ix_document_tenant_id_type_state", "tenant_id", "document_type_id", "state"),
         Index("ix_document_tenant_id_sha256", "tenant_id", "sha256"),
+        Index("ix_document_due", "tenant_id", "effective_at", postgresql_where=sql("state = 'released'")),
         one_of("state", DocumentState),
         check("sha256", "sha256 ~ '^[0-9a-f]{64}$'"),
         check("size_bytes", "size_bytes >= 0"),
@@ -63,6 +65,7 @@ class Document(TenantRow, table=True):
     created_at: datetime = since()
     released_by: UUID | None = None
     released_at: datetime | None = None
+    effective_at: datetime | None = None
     obsoleted_at: datetime | None = None
 
 

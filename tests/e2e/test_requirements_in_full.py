@@ -1,6 +1,8 @@
 """Every gate in full, over HTTP: approvals, checklists, forms, measurements, checks, documents, amendments."""
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -43,6 +45,14 @@ def give(person: Person, execution: str, requirement: Json, evidence: Json, expe
     return answer
 
 
+def eventually(holds: Callable[[], Any]) -> None:
+    """Wait for what the workers do by themselves; nobody tells."""
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.2)
+
+
 def audited(person: Person, workflow: Json) -> list[str]:
     """The actions in the instance's audit trail."""
     return [one["action"] for one in person.items(f"/api/workflows/{workflow['id']}/audit/")]
@@ -71,10 +81,7 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
         assert refused["code"] == "not_an_approver"
         quality_manager.post(f"/api/approvals/{again['id']}/delegate/", body)
         assert [one["id"] for one in deputy.items("/api/my-tasks/", kind="approval")] == [again["id"]]
-        until = time.monotonic() + 60
-        while not (shown := engineer.get(f"/api/approvals/{again['id']}/"))["overdue_at"]:
-            assert time.monotonic() < until, shown
-            time.sleep(0.5)
+        eventually(lambda: engineer.get(f"/api/approvals/{again['id']}/")["overdue_at"])
         done = deputy.post(f"/api/approvals/{again['id']}/reject/", {"comment": "burr on the edge"})
         assert done["responses"][0]["delegated_from"]["username"] == quality_manager.username
         blocked = engineer.post(f"/api/executions/{execution}/complete/", expect=409)
@@ -183,4 +190,41 @@ def test_measurements_convert_units_check_gauges_and_are_dispositioned(
     again = give(quality_manager, execution, at["bore"], {"disposition": said})
     assert again["reason"] == "1 of 2 values measured; 12.5 mm to be reworked and measured again"
     assert read("12.011", "mm", "CAL-OK")["satisfied"]
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+
+
+def test_a_document_goes_from_draft_to_obsolete_and_its_gate_follows(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    kind = admin.post("/api/document-types/", {"name": f"SOP {uuid4().hex[:6]}"}, expect=201)
+    number = f"SOP-{uuid4().hex[:8]}"
+
+    def upload(revision: str) -> str:
+        fields = {"document_type_id": kind["id"], "number": number, "revision": revision}
+        files = {"file": ("sop.txt", f"do it {revision}".encode(), "text/plain")}
+        answer = engineer.http.post("/api/documents/", files=files, data=fields)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def state(document: str) -> str:
+        return str(engineer.get(f"/api/documents/{document}/")["state"])
+
+    old, new = upload("A"), upload("B")
+    workflow = begin(admin, gate("file", "document", document_type_id=kind["id"]))
+    execution, at = at_work(engineer, workflow)
+    give(engineer, execution, at["file"], {"document_ids": [old]})
+    assert engineer.post(f"/api/documents/{old}/submit/")["state"] == "in_review"
+    assert engineer.post(f"/api/documents/{old}/release/", expect=403)["code"] == "forbidden"
+    quality_manager.post(f"/api/documents/{old}/return/", {"reason": "page 3 is missing"})
+    engineer.post(f"/api/documents/{old}/submit/")
+    assert quality_manager.post(f"/api/documents/{old}/release/")["state"] == "released"
+    assert quality_manager.post(f"/api/documents/{old}/effective/")["state"] == "effective"
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    waiting = quality_manager.post(f"/api/documents/{new}/release/", {"effective_at": soon})
+    assert (waiting["state"], state(old)) == ("released", "effective")
+    eventually(lambda: state(new) == "effective")
+    assert state(old) == "obsolete"
+    blocked = engineer.post(f"/api/executions/{execution}/complete/", expect=409)
+    assert blocked["unmet"][0]["reason"] == "0 of 1 documents in force (1 obsolete)"
+    assert give(engineer, execution, at["file"], {"document_ids": [new]})["satisfied"]
     assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"

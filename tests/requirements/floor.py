@@ -27,7 +27,8 @@ from models.requirements.showing import show_requirements
 from models.settings import Settings
 from models.store.audit import Actor
 from models.store.definitions import NewProcess, approve_process, create_process
-from models.store.documents import add_document, release_document
+from models.store.document_life import release_document
+from models.store.documents import add_document
 from models.store.errors import StoreError
 from models.store.instances import create_instance
 from models.store.people import Person
@@ -239,11 +240,12 @@ class Floor:
             found = await unmet_of(session, self.tenant, self.process.id, self.graph, rows)
         return {one: {unmet.key: unmet.reason for unmet in listed} for one, listed in found.items()}
 
-    async def upload(self, by: str = "bob", document_type: str = "report", *, release: bool = True) -> str:
+    async def upload(self, by: str = "bob", document_type: str = "report", *, release: bool = True,
+                     number: str = "", revision: str = "A") -> str:  # fmt: skip
         """A document; its id."""
-        number = f"D-{uuid4().hex[:8]}"
+        number = number or f"D-{uuid4().hex[:8]}"
         found = await self.do(
-            add_document, self.people[by], document_type=document_type, number=number, title=number, revision="A",
+            add_document, self.people[by], document_type=document_type, number=number, title=number, revision=revision,
             filename="a.txt", media_type="text/plain", sha256=uuid4().hex * 2, size_bytes=1, now=self.clock,
         )  # fmt: skip
         if release:

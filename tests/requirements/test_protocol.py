@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from models.db import tenant_session
 from models.requirements.registry import unmet_of
-from models.store.documents import obsolete_document, release_document
+from models.store.document_life import obsolete_document, release_document
 from models.store.errors import StoreError
 from models.store.verify import verify_tenant
 from models.store.voids import lock_open_of_subject, void_stale
