@@ -124,6 +124,7 @@ class _Advancing:
         request, reading = self._request, self._reading
         batch = await reading.cut(request.work.commands)
         await reading.add_rechecks(batch, self._looks(batch))
+        await reading.add_beside(batch)
         await reading.add_siblings(batch)
         while True:
             facts = await reading.facts(batch, request.now, self._entering())

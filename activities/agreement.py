@@ -171,6 +171,8 @@ def _note(told: _Told, cohort: Cohort) -> None:
                 told.left[ref._replace(subject=subject)] = _Left("cancelled", at)
             case ev.ExecutionDiverted(ref=ref, at=at, status=status, to_step=to_step):
                 told.left[ref._replace(subject=subject)] = _Left(status, at, next_step=to_step)
+            case ev.VisitRolledBack(ref=ref):
+                told.left[ref._replace(subject=subject)].status = "rolled_back"
             case ev.ExecutionRestored(ref=ref):
                 told.left.pop(ref._replace(subject=subject), None)
             case _:

@@ -16,6 +16,10 @@ from models.tables import StepExecution
 
 GATED = frozenset({"complete", "signoff"})
 """Commands that look at evidence."""
+DIVERTING = frozenset({"skip", "move", "rewind"})
+"""Commands that take subjects elsewhere without the work being done."""
+MOVING = GATED | DIVERTING
+DEVIATING = DIVERTING | {"add_subjects", "remove_subjects"}
 NOWHERE = Ref(-1, "")
 """Stands for an execution that this instance does not have."""
 
@@ -52,6 +56,10 @@ class Batch:
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
     gated: dict[Ref, StepExecution] = field(default_factory=dict)
     signed: dict[Ref, StepExecution] = field(default_factory=dict)
+    diverted: dict[Ref, StepExecution] = field(default_factory=dict)
+    """Those that are left without a look at their evidence."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Subject id → number, of those that commands name."""
 
     def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
         """Take a command, and what its actor may do now.
@@ -78,6 +86,8 @@ class Batch:
             self.executions[ref] = execution
             if row.kind in GATED:
                 self.gated[ref] = execution
+            if row.kind in DIVERTING:
+                self.diverted[ref] = execution
             if row.kind == "signoff":
                 self.signed[ref] = execution
         self.add(row, tuple(refs))
@@ -96,7 +106,7 @@ def cut(stored: Sequence[Stored], by_id: Mapping[UUID, StepExecution]) -> Batch:
             break
         found = [by_id.get(one) for one in execution_ids(row)]
         subjects = {execution.subject_no for execution in found if execution is not None}
-        may_come_yet = None in found and any(earlier.kind in GATED for earlier in stored[:number])
+        may_come_yet = None in found and any(earlier.kind in MOVING for earlier in stored[:number])
         if taken & subjects or may_come_yet:
             batch.deferred.append(str(row.id))
         else:
@@ -127,4 +137,6 @@ def execution_ids(row: Stored) -> list[UUID]:
 
 def _row(row: Stored, refs: tuple[Ref, ...]) -> CommandRow:
     args: dict[str, Any] = row.body.get("args", {})
+    if "subject_ids" in row.body:
+        args = {**args, "subject_ids": tuple(row.body["subject_ids"])}
     return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)

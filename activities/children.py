@@ -1,6 +1,6 @@
 """Nested instances in the database: their rows, what cascades to them, and the news of their end (DESIGN §3.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,7 +14,7 @@ from activities.contract import COMMAND_KINDS
 from activities.projection import Place
 from models.db import tenant_session
 from models.flow import events as ev
-from models.flow.graph import Graph, Requirement
+from models.flow.graph import Graph, Requirement, RequirementType
 from models.flow.ids import requirement_id
 from models.flow.state import execution_id
 from models.store.canonical import content_hash
@@ -31,7 +31,8 @@ STARTED_BY_PARENT = timedelta(minutes=2)
 
 _OPEN_CHILDREN = text(
     "SELECT id FROM workflow_instance"
-    " WHERE tenant_id = :tenant AND parent_instance_id = :instance AND completed_at IS NULL ORDER BY id"
+    " WHERE tenant_id = :tenant AND parent_instance_id = :instance AND completed_at IS NULL"
+    " AND (CAST(:of AS uuid[]) IS NULL OR triggered_by = ANY(:of)) ORDER BY id"
 )
 
 
@@ -117,13 +118,27 @@ async def _subjects(
     return [subject.id for subject in made]
 
 
-async def cascade(session: AsyncSession, place: Place, kind: str, by: str | None, reason: str, seq: int) -> None:
-    """Hold, resume or cancel every open child, as a command of its own by the same actor.
+def nests(graph: Graph, step: str) -> bool:
+    """Whether executions of a step have nested instances."""
+    return any(one.requirement_type == RequirementType.CHILD_WORKFLOW for one in graph.steps[step].requirements)
+
+
+async def cascade(
+    session: AsyncSession,
+    place: Place,
+    kind: str,
+    by: str | None,
+    reason: str,
+    seq: int,
+    *,
+    of: Sequence[UUID] | None = None,
+) -> None:
+    """Hold, resume or cancel open children (all, or those `of` some executions), as commands by the same actor.
 
     Where the engine itself ended the instance (`by` None), the parent's creator stands for it.
     """
     assert kind in COMMAND_KINDS  # noqa: S101 - a misspelt kind would wait for ever
-    keys = {"tenant": place.tenant, "instance": place.instance}
+    keys = {"tenant": place.tenant, "instance": place.instance, "of": None if of is None else list(of)}
     children = list((await (await session.connection()).execute(_OPEN_CHILDREN, keys)).scalars())
     if not children:
         return

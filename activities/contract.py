@@ -17,7 +17,7 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Deadlines, Facts, Unmet, Visits
+from models.flow.facts import Deadlines, Facts, Past, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -187,8 +187,13 @@ _KINDS: dict[str, Any] = {
     "resume": cmd.Resume,
     "cancel": cmd.Cancel,
     "amend": cmd.Amend,
+    "skip": cmd.Skip,
+    "move": cmd.Move,
+    "rewind": cmd.Rewind,
+    "add_subjects": cmd.AddSubjects,
+    "remove_subjects": cmd.RemoveSubjects,
 }
-INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend"})
+INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects"})
 COMMAND_KINDS = frozenset(_KINDS)
 
 
@@ -211,6 +216,8 @@ class BatchFacts:
     visits: tuple[tuple[int, str, int, int], ...] = ()
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     closed: tuple[tuple[Ref, str], ...] = ()
+    past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self) -> Facts:
         """As the core wants them."""
@@ -225,6 +232,8 @@ class BatchFacts:
             },
             deadlines=self.deadlines,
             closed=dict(self.closed),
+            past=self.past,
+            numbers=self.numbers,
         )
 
 

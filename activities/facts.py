@@ -13,9 +13,10 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.batching import Batch, Stored, cut, execution_ids, fitting, ref_of
+from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
 from activities.contract import BatchFacts
 from activities.definitions import Definition
+from activities.deviating import add_beside, past_of, targets_of
 from models.flow.facts import Deadlines, Unmet
 from models.flow.graph import Graph, RequirementType
 from models.flow.routing import possible_targets
@@ -38,11 +39,12 @@ _COMMANDS = text(
     """
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
-_OTHERS_WORK = text(
+_QUIET_LOTS = text(
     """
-    SELECT EXISTS (SELECT FROM step_execution
-                   WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND step_key = :step
-                     AND exited_at IS NULL AND status <> 'waiting' AND id <> ALL(:ids))
+    SELECT given.lot FROM unnest(CAST(:lots AS text[])) AS given (lot)
+    WHERE NOT EXISTS (SELECT FROM step_execution e
+                      WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance AND e.step_key = :step
+                        AND e.exited_at IS NULL AND e.status <> 'waiting' AND e.lot = given.lot AND e.id <> ALL(:ids))
     """
 )
 _VISITS = text(
@@ -86,18 +88,25 @@ class Reading:
             batch.executions[ref] = execution
             batch.gated[ref] = execution
 
+    async def add_beside(self, batch: Batch) -> None:
+        """What deviations concern besides the executions that they name; nothing where there are none."""
+        if any(row.kind in DEVIATING for row in batch.rows):
+            await add_beside(self.session, self.tenant, self.instance, batch)
+
     async def add_siblings(self, batch: Batch) -> None:
-        """Those that a batch release or a batch sign-off would carry along; none while others still work there."""
-        steps = {ref.step for ref in batch.gated if self.graph.steps[ref.step].requires_batch_completion}
+        """Those that a batch release or a batch sign-off would carry along; none of lots in which others still work."""
+        moving = {**batch.gated, **batch.diverted}
+        steps = {ref.step for ref in moving if self.graph.steps[ref.step].requires_batch_completion}
         for step in sorted(steps):
-            here = {ref: execution for ref, execution in batch.gated.items() if ref.step == step}
+            here = {ref: execution for ref, execution in moving.items() if ref.step == step}
             signed_here = any(ref in batch.signed for ref in here)
+            lots = sorted({execution.lot for execution in here.values()})
             if signed_here:
                 # One record may give work and sign it off: whoever worked on any of it must be known.
                 batch.signed.update(here)
-            elif await self._others_work(step, here.values()):
-                continue
-            for execution in await self._given(step):
+            else:
+                lots = await self._quiet_lots(step, lots, here.values())
+            for execution in await self._given(step, lots) if lots else ():
                 ref = ref_of(execution)
                 batch.executions.setdefault(ref, execution)
                 if execution.status == ExecutionStatus.AWAITING_SIGNOFF and signed_here:
@@ -121,23 +130,25 @@ class Reading:
                 batch.gated[ref] = execution
         return any(ref_of(execution) in batch.gated for execution in found.values())
 
-    async def _others_work(self, step: str, here: Iterable[StepExecution]) -> bool:
-        """Whether the step has open work besides this batch's, so that nothing can be released."""
+    async def _quiet_lots(self, step: str, lots: Sequence[str], here: Iterable[StepExecution]) -> list[str]:
+        """The lots that have no open work at the step besides this batch's, so that they may be released."""
         connection = await self.session.connection()
         parameters = {
             "tenant": self.tenant,
             "instance": self.instance,
             "step": step,
+            "lots": list(lots),
             "ids": [execution.id for execution in here],
         }
-        return bool((await connection.execute(_OTHERS_WORK, parameters)).scalar())
+        return list((await connection.execute(_QUIET_LOTS, parameters)).scalars())
 
-    async def _given(self, step: str) -> Sequence[StepExecution]:
-        """Executions at a step whose work is given and which wait for a sign-off or for their batch."""
+    async def _given(self, step: str, lots: Sequence[str]) -> Sequence[StepExecution]:
+        """Executions of these lots whose work is given and which wait for a sign-off or for their batch."""
         query = select(StepExecution).where(
             StepExecution.tenant_id == self.tenant,
             StepExecution.workflow_instance_id == self.instance,
             StepExecution.step_key == step,
+            col(StepExecution.lot).in_(lots),
             col(StepExecution.status).in_((ExecutionStatus.WAITING, ExecutionStatus.AWAITING_SIGNOFF)),
             col(StepExecution.exited_at).is_(None),
         )
@@ -145,8 +156,9 @@ class Reading:
 
     async def facts(self, batch: Batch, now: datetime, entering: Sequence[str] = ()) -> BatchFacts:
         """Everything else, in bulk; `entering` names steps besides those that the batch leads to."""
-        targets = sorted({key for ref in batch.executions for key in possible_targets(self.graph, ref.step)})
-        leaving = [ref.subject for ref in batch.executions] if batch.gated else []
+        leading = {key for ref in batch.executions for key in possible_targets(self.graph, ref.step)}
+        targets = sorted(leading.union(targets_of(self.graph, batch.rows)))
+        leaving = [ref.subject for ref in batch.executions] if batch.gated or batch.diverted else []
         return BatchFacts(
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
@@ -158,6 +170,8 @@ class Reading:
             visits=await self._visits(leaving, targets),
             deadlines=self._deadlines([*targets, *entering], now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
+            past=await past_of(self.session, self.tenant, self.instance, batch.rows),
+            numbers=batch.numbers,
         )
 
     async def _commands(self, ids: Sequence[str]) -> list[Stored]:

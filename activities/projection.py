@@ -114,6 +114,7 @@ _COMPLETE = _executions(
     "status = 'completed', exited_at = :at, completed_by = :by, decision_result = :result, next_step_id = :next,"
     f" {_NOTE}"
 )
+_ROLL_BACK = _executions("status = 'rolled_back'")
 _CANCEL = _executions("status = 'cancelled', exited_at = :at")
 _DIVERT = _executions(f"status = :status, exited_at = :at, next_step_id = :next, {_NOTE}")
 _RESTORE = _executions(
@@ -323,7 +324,13 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
             }
         case ev.ExecutionCancelled(at=at):
             return _CANCEL, {"at": at}
-        case ev.ExecutionDiverted() | ev.ExecutionRestored() | ev.ExecutionReassigned() | ev.LotChanged():
+        case (
+            ev.VisitRolledBack()
+            | ev.ExecutionDiverted()
+            | ev.ExecutionRestored()
+            | ev.ExecutionReassigned()
+            | ev.LotChanged()
+        ):
             return _on_deviation(place, event)
         case ev.ExecutionEscalated(level=level):
             return _LEVEL, {"level": level}
@@ -344,9 +351,12 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
 
 
 def _on_deviation(
-    place: Place, event: ev.ExecutionDiverted | ev.ExecutionRestored | ev.ExecutionReassigned | ev.LotChanged
+    place: Place,
+    event: ev.VisitRolledBack | ev.ExecutionDiverted | ev.ExecutionRestored | ev.ExecutionReassigned | ev.LotChanged,
 ) -> tuple[TextClause, dict[str, Any]]:
     match event:
+        case ev.VisitRolledBack():
+            return _ROLL_BACK, {}
         case ev.ExecutionDiverted(at=at, status=status, to_step=to_step):
             following = None if to_step is None else step_id(place.process, to_step)
             notes = f"[{event.how.capitalize()}: {event.reason}]" if event.reason else ""

@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import settle
-from activities.children import cascade, create_child, tell_parent
+from activities.children import cascade, create_child, nests, tell_parent
 from activities.contract import RECORD, Cohort, Recorded, RecordRequest
 from activities.definitions import Definition, Definitions
 from activities.gates import close_gates_of, open_gates_of
@@ -170,6 +170,11 @@ class Writing:
             case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
                 await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
+            case ev.ExecutionDiverted(ref=ref, by=by, reason=reason):
+                ids = self.place.ids(ref, cohort.subjects)
+                await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
+                if nests(self.definition.graph, ref.step):
+                    await cascade(self.session, self.place, "cancel", by, reason, seq, of=ids)
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
                 await create_child(self.session, self.engine, self.place, self.definition.graph, asked)

@@ -40,6 +40,7 @@ _BECOMES: Mapping[str, str] = {
     "execution_completed": "completed",
     "execution_cancelled": "cancelled",
     "execution_restored": "in_progress",
+    "visit_rolled_back": "rolled_back",
 }
 _SILENT = frozenset({"execution_checked", "child_started", "reminder_sent"})
 """Events of the engine's own bookkeeping: in the journal, not in the audit trail."""

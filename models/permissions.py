@@ -12,7 +12,8 @@ _WORK: Final = _READ | {"execution.work", "evidence.give", "document.upload", "i
 _DECIDE: Final = _READ | {"approval.decide"}
 _ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit"}
 _QUALITY: Final = _ENGINEER | {
-    "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "evidence.amend",
+    "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "execution.skip",
+    "execution.move", "execution.rewind", "instance.subjects", "evidence.amend",
     "evidence.disposition", "instance.control", "ops.incident_resolve", "process.approve",
 }  # fmt: skip
 

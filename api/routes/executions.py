@@ -1,6 +1,5 @@
 """Commands to executions: claim, start, complete, release, sign off, one or many at once."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,34 +8,17 @@ from fastapi.responses import JSONResponse
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
-from api.auth import Principal
-from api.commanding import How, Manner
-from api.deps import Caller, Db, Held, needs, require
-from api.problems import Problem, document, responses
+from api.commanding import How
+from api.deps import Caller, Db, Held, needs
+from api.executing import COMMON, LATER, authorise, send_one
+from api.problems import document, responses
 from api.schemas import executions as shapes
-from api.services import Services
 from models.flow.status import INSTANCE_CLOSED
-from models.store.commands import Wanted, check_bulk, command_view, instance_of, locate, repeated, slices
+from models.store.commands import Wanted, check_bulk, command_view, locate, slices
 from models.store.gate_errors import ExecutionUnknownError
-from models.store.people import Person
 from models.store.views import execution_views
 
 router = APIRouter(tags=["executions"])
-
-NEEDS: Mapping[str, str] = {"signoff": "execution.signoff"}
-WORK = "execution.work"
-
-_COMMON = (
-    "forbidden", "impersonation_forbidden", "execution_unknown", "instance_closed", "execution_closed", "on_hold",
-    "not_begun", "idempotency_conflict", "internal_error",
-)  # fmt: skip
-_LATER: dict[int | str, dict[str, Any]] = {
-    202: {
-        "model": shapes.Later,
-        "description": "Accepted; the outcome will be at `Location`.",
-        "headers": {"Location": {"schema": {"type": "string"}}},
-    }
-}
 
 
 @router.get(
@@ -56,36 +38,36 @@ async def get_execution(execution_id: UUID, caller: Caller, session: Db) -> Any:
 @router.post(
     "/api/executions/{execution_id}/claim/",
     response_model=shapes.CommandAnswer,
-    responses={**_LATER, **responses(*_COMMON, "already_claimed", "already_done")},
+    responses={**LATER, **responses(*COMMON, "already_claimed", "already_done")},
 )
 async def claim_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
 ) -> Response:
     """Take an execution; a second claim by the same person has the same outcome."""
     given = body or shapes.Claim()
-    return await _one(held, caller, how, execution_id, "claim", {}, given.on_behalf_of)
+    return await send_one(held, caller, how, execution_id, "claim", {}, given.on_behalf_of)
 
 
 @router.post(
     "/api/executions/{execution_id}/start/",
     response_model=shapes.CommandAnswer,
-    responses={**_LATER, **responses(*_COMMON, "already_claimed", "already_done")},
+    responses={**LATER, **responses(*COMMON, "already_claimed", "already_done")},
 )
 async def start_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
 ) -> Response:
     """Say that work begins; claims where nobody holds it."""
     given = body or shapes.Claim()
-    return await _one(held, caller, how, execution_id, "start", {}, given.on_behalf_of)
+    return await send_one(held, caller, how, execution_id, "start", {}, given.on_behalf_of)
 
 
 @router.post(
     "/api/executions/{execution_id}/complete/",
     response_model=shapes.CommandAnswer,
     responses={
-        **_LATER,
+        **LATER,
         **responses(
-            *_COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
+            *COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
             "decision_unknown", "no_route", "visit_limit_reached", "reason_required", "own_approval",
         ),
     },
@@ -95,33 +77,33 @@ async def complete_execution(
 ) -> Response:
     """Complete and advance. Unmet requirements refuse it, unless a supervisor forces it with a reason."""
     given = body or shapes.Complete()
-    return await _one(held, caller, how, execution_id, "complete", _complete_args(given), given.on_behalf_of)
+    return await send_one(held, caller, how, execution_id, "complete", _complete_args(given), given.on_behalf_of)
 
 
 @router.post(
     "/api/executions/{execution_id}/release/",
     response_model=shapes.CommandAnswer,
-    responses={**_LATER, **responses(*_COMMON, "already_claimed", "not_claimed", "already_done")},
+    responses={**LATER, **responses(*COMMON, "already_claimed", "not_claimed", "already_done")},
 )
 async def release_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Release | None, Body()] = None
 ) -> Response:
     """Give an execution back to the pool; the reason is kept in its notes."""
     given = body or shapes.Release()
-    return await _one(held, caller, how, execution_id, "release", {"reason": given.reason}, given.on_behalf_of)
+    return await send_one(held, caller, how, execution_id, "release", {"reason": given.reason}, given.on_behalf_of)
 
 
 @router.post(
     "/api/executions/{execution_id}/signoff/",
     response_model=shapes.CommandAnswer,
-    responses={**_LATER, **responses(*_COMMON, "not_awaiting_signoff", "self_signoff", "requirements_unmet")},
+    responses={**LATER, **responses(*COMMON, "not_awaiting_signoff", "self_signoff", "requirements_unmet")},
 )
 async def sign_off_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.SignOff | None, Body()] = None
 ) -> Response:
     """QA accepts the work of another person; where the step batches, everything that awaits it there."""
     given = body or shapes.SignOff()
-    return await _one(held, caller, how, execution_id, "signoff", {"comment": given.comment}, given.on_behalf_of)
+    return await send_one(held, caller, how, execution_id, "signoff", {"comment": given.comment}, given.on_behalf_of)
 
 
 @router.post(
@@ -135,7 +117,7 @@ async def sign_off_execution(
 async def bulk_executions(caller: Caller, held: Held, how: How, body: shapes.Bulk) -> Response:
     """The same command for up to 10,000 executions; each has a result of its own."""
     args = _bulk_args(body)
-    _authorise(caller, body.action, args)
+    authorise(caller, body.action, args)
     person = commanding.person_of(caller, body.on_behalf_of)
     check_bulk(body.execution_ids)
     refused: list[dict[str, Any]] = []
@@ -178,34 +160,6 @@ async def get_command(command_id: UUID, caller: Caller, session: Db) -> Any:
     return JSONResponse(await command_view(session, caller.tenant_id, command_id))
 
 
-async def _one(
-    held: Services,
-    caller: Principal,
-    how: Manner,
-    execution_id: UUID,
-    kind: str,
-    args: Mapping[str, Any],
-    on_behalf_of: str | None,
-) -> Response:
-    _authorise(caller, kind, args)
-    person: Person = commanding.person_of(caller, on_behalf_of)
-    mark = commanding.fingerprint(f"{kind}/{execution_id}", {**args, "on_behalf_of": on_behalf_of})
-
-    async def plan(session: AsyncSession) -> list[Wanted]:
-        instance_id, status = await instance_of(session, caller.tenant_id, execution_id)
-        if status in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
-            raise Problem("instance_closed", status=status)
-        return [Wanted(kind=kind, instance_id=instance_id, executions=(execution_id,), args=args)]
-
-    return commanding.answer(await commanding.send(held, caller, person, plan, how, mark))
-
-
-def _authorise(caller: Principal, kind: str, args: Mapping[str, Any]) -> None:
-    require(caller, NEEDS.get(kind, WORK))
-    if args.get("force") is not None:
-        require(caller, "execution.force")
-
-
 def _complete_args(body: shapes.Complete | shapes.Bulk) -> dict[str, Any]:
     return {
         "decision_result": body.decision_result,
@@ -222,5 +176,9 @@ def _bulk_args(body: shapes.Bulk) -> dict[str, Any]:
             return {"reason": body.reason}
         case "signoff":
             return {"comment": body.comment}
+        case "skip":
+            return {"reason": body.reason, "to_step": body.to_step, "decision_result": body.decision_result}
+        case "move" | "rewind":
+            return {"reason": body.reason, "to_step": body.to_step}
         case _:
             return {}

@@ -32,7 +32,7 @@ from models.store.instance_lists import (
     list_instances,
     require_instance,
 )
-from models.store.starting import NamedSubject, Start, check_owner
+from models.store.starting import Start, check_owner
 from models.store.verify import verify_chain
 from models.store.views import execution_json, instance_json
 
@@ -59,16 +59,7 @@ async def start_workflow(caller: Caller, held: Held, how: How, body: shapes.Star
     asked = Start(
         process_id=body.process,
         process_key=body.process_key,
-        subjects=[
-            NamedSubject(
-                subject_type=one.subject_type,
-                id=one.subject_id,
-                identifier=one.identifier,
-                title=one.title,
-                attributes=one.attributes,
-            )
-            for one in body.subjects
-        ],
+        subjects=[one.named() for one in body.subjects],
         name=body.name,
         context=body.context,
         owner_id=body.owner,

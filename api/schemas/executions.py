@@ -1,9 +1,9 @@
 """Executions and the commands to them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from api.schemas.base import Body, Json, Shape, StepRef, Text, UserRef
 
@@ -11,6 +11,10 @@ OnBehalfOf = Annotated[
     str | None,
     Field(max_length=200, description="Who did it, for an import: importer role in a sandbox tenant only."),
 ]
+
+
+Reason = Annotated[str, Field(max_length=10_000, description="At least 10 characters; journaled and audited.")]
+StepKey = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Claim(Body):
@@ -22,7 +26,7 @@ class Claim(Body):
 class Force(Body):
     """A controlled deviation: completes although requirements are unmet."""
 
-    reason: str = Field(max_length=10_000, description="At least 10 characters; journaled and audited.")
+    reason: Reason
 
 
 class Complete(Body):
@@ -59,13 +63,45 @@ class Bulk(Body):
         }
     )
 
-    action: Literal["claim", "start", "complete", "release", "signoff"]
+    action: Literal["claim", "start", "complete", "release", "signoff", "skip", "move", "rewind"]
     execution_ids: list[UUID] = Field(max_length=10_000)
     decision_result: str = Field(default="", max_length=100)
     notes: Text = ""
-    reason: Text = Field(default="", description="For release.")
+    reason: Text = Field(default="", description="For release and deviations.")
+    to_step: StepKey | None = Field(default=None, description="For skip, move and rewind: key of a step.")
     comment: Text = Field(default="", description="For signoff.")
     force: Force | None = None
+    on_behalf_of: OnBehalfOf = None
+
+    @model_validator(mode="after")
+    def _has_target(self) -> Self:
+        if self.action in {"move", "rewind"} and self.to_step is None:
+            raise ValueError("name the step to go to by to_step")
+        return self
+
+
+class Skip(Body):
+    """Leave the step undone."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The customer waives the second wash."}]})
+
+    reason: Reason
+    to_step: StepKey | None = Field(
+        default=None, description="Key of the step to go on at; the default way unless given."
+    )
+    decision_result: str = Field(default="", max_length=100, description="Where the step decides: yes, no, …")
+    on_behalf_of: OnBehalfOf = None
+
+
+class Divert(Body):
+    """Go to another step: any one (move), or one that was visited before (rewind)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"to_step": "inspect", "reason": "The gauge was out of calibration."}]}
+    )
+
+    to_step: StepKey
+    reason: Reason
     on_behalf_of: OnBehalfOf = None
 
 
@@ -121,8 +157,9 @@ class CommandAnswer(Shape):
 
     command_id: str
     outcome: Literal[
-        "claimed", "started", "released", "advanced", "completed", "waiting", "awaiting_signoff", "escalated"
-    ]
+        "claimed", "started", "released", "advanced", "completed", "waiting", "awaiting_signoff", "escalated",
+        "skipped", "moved", "rewound",
+    ]  # fmt: skip
     execution: Execution
     next: list[Execution] = Field(description="Executions that the subject entered.")
 
@@ -157,6 +194,7 @@ class Command(Shape):
     kind: str
     workflow: str | None
     execution_ids: list[str]
+    subject_ids: list[str] = Field(description="Of a command that lets subjects join or takes them out.")
     actor: UserRef
     on_behalf_of: str | None
     accepted_at: str

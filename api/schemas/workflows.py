@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from api.schemas.base import Body, Json, Shape, Text, UserRef
 from api.schemas.executions import Execution, OnBehalfOf
+from models.store.starting import NamedSubject
 
 
 class SubjectOf(Body):
@@ -26,6 +27,16 @@ class SubjectOf(Body):
         if self.subject_id is None and not self.subject_type:
             raise ValueError("a new subject needs its subject_type")
         return self
+
+    def named(self) -> NamedSubject:
+        """As the store takes it."""
+        return NamedSubject(
+            subject_type=self.subject_type,
+            id=self.subject_id,
+            identifier=self.identifier,
+            title=self.title,
+            attributes=self.attributes,
+        )
 
 
 class StartWorkflow(Body):

@@ -14,6 +14,7 @@ from models.flow.incidents import resolve, stop
 from models.flow.moment import Given, Moment, given_before
 from models.flow.routing import Way, choose, within_limits
 from models.flow.state import Ref, Token, child_instance_id
+from models.flow.status import ExecutionStatus
 
 Events = tuple[ev.Event, ...]
 
@@ -69,6 +70,11 @@ def release_batch(moment: Moment, step: str, lot: str = "") -> Events:
 
     Those whose evidence went away meanwhile are reopened instead, and then the batch waits on.
     """
+    gone = _released(moment, step, lot)
+    return (*gone, *end_of_instance(moment, gone)) if gone else ()
+
+
+def _released(moment: Moment, step: str, lot: str) -> Events:
     if moment.state.busy.get((step, lot), 0):
         return ()
     siblings = sorted(moment.state.at_step(step, lot), key=_place)
@@ -82,7 +88,36 @@ def release_batch(moment: Moment, step: str, lot: str = "") -> Events:
     gone: list[ev.Event] = []
     for ref, token in siblings:
         gone += _leave_or_stop(moment, ref, given_before(token))
-    return (*gone, *end_of_instance(moment, gone))
+    return tuple(gone)
+
+
+def settled(moment: Moment, happened: Events) -> Events:
+    """`happened`, and what follows from it: batches that waited only for those who left, and the instance's end."""
+    places = _places_left(moment, happened)
+    released: Events = ()
+    for step, lot in places:
+        if moment.graph.steps[step].requires_batch_completion:
+            released = (*released, *_released(moment.after((*happened, *released)), step, lot))
+    everything = (*happened, *released)
+    return (*everything, *end_of_instance(moment, everything))
+
+
+def _places_left(moment: Moment, happened: Events) -> tuple[tuple[str, str], ...]:
+    """Step and lot of each place where a batch may be complete now: nobody works there any more."""
+    changes: dict[tuple[str, str], int] = {}
+    for event in happened:
+        match event:
+            case ev.ExecutionDiverted(ref=ref):
+                token = moment.state.tokens.get(ref)
+                if token is not None:
+                    place = ref.step, token.lot
+                    changes[place] = changes.get(place, 0) - (token.status is not ExecutionStatus.WAITING)
+            case ev.ExecutionEntered(ref=ref, lot=lot):
+                changes[ref.step, lot] = changes.get((ref.step, lot), 0) + 1
+            case _:
+                pass
+    busy = moment.state.busy
+    return tuple(place for place, change in changes.items() if busy.get(place, 0) + change <= 0)
 
 
 def _place(pair: tuple[Ref, Token]) -> Ref:
@@ -123,7 +158,7 @@ def leave(moment: Moment, ref: Ref, given: Given, way: Way) -> Events:
     )
     left: Events = (*resolve(moment, ref, given.by, "completed"), completed)
     if way.step is None:
-        return (*left, _finished(moment, ref))
+        return (*left, finish(moment, ref))
     visit = moment.visits(ref.subject, way.step.key).last + 1
     token = moment.state.tokens.get(ref)
     onward = Ref(ref.subject, way.step.key, visit, ref.branch)
@@ -143,15 +178,16 @@ def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
     )
     if step.ends_on_entry:
         ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")
-        return (entered, ended, _finished(moment, ref))
+        return (entered, ended, finish(moment, ref))
     return (entered, *_children(moment, ref, step))
 
 
 _NO_DEADLINES = Deadlines()
 
 
-def _finished(moment: Moment, ref: Ref) -> ev.SubjectFinished:
-    return ev.SubjectFinished(ref=ref, at=moment.now, terminal_status=_end_of(moment.graph, ref))
+def finish(moment: Moment, ref: Ref, terminal_status: str | None = None) -> ev.SubjectFinished:
+    """The subject's end at `ref`, as the step has it unless told."""
+    return ev.SubjectFinished(ref=ref, at=moment.now, terminal_status=terminal_status or _end_of(moment.graph, ref))
 
 
 def _end_of(graph: Graph, ref: Ref) -> str:

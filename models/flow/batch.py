@@ -104,6 +104,9 @@ class _Known:
                 self._closed[ref] = status
                 if status == "rolled_back":
                     self._uncount(ref)
+            case ev.VisitRolledBack(ref=ref):
+                self._closed[ref] = "rolled_back"
+                self._uncount(ref)
             case ev.ExecutionRestored(ref=ref):
                 self._closed.pop(ref, None)
             case _:
@@ -117,7 +120,8 @@ class _Known:
 
 _WORDS: dict[str, str] = {
     "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
-    "cancel": "cancelled", "amend": "amended",
+    "cancel": "cancelled", "amend": "amended", "skip": "skipped", "move": "moved", "rewind": "rewound",
+    "add_subjects": "added", "remove_subjects": "removed",
 }  # fmt: skip
 
 

@@ -22,6 +22,11 @@ def name_of(outer: str, fork: str, visit: int, number: int) -> str:
     return f"{outer}/{fork}.{visit}.{number}" if outer else f"{fork}.{visit}.{number}"
 
 
+def within(branch: str, outer: str) -> bool:
+    """Whether `branch` is `outer` or lies in it; everything lies in the undivided way."""
+    return not outer or branch == outer or branch.startswith(f"{outer}/")
+
+
 def branch_of(name: str) -> Branch:
     """Read a name back.
 

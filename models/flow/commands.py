@@ -77,6 +77,66 @@ class SignOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """Leave a step undone; on by `decision_result`, by the default way, or to `to_step` (DESIGN §3.7)."""
+
+    kind: Literal["skip"] = "skip"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str
+    to_step: str | None = None
+    decision_result: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Put the subject at another step of the process."""
+
+    kind: Literal["move"] = "move"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str
+    to_step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewind:
+    """Go back to before the subject's last visit to `to_step`: what it did since counts no longer."""
+
+    kind: Literal["rewind"] = "rewind"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str
+    to_step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddSubjects:
+    """Let subjects join, at the first step or at `to_step`. `subject_ids` are those of rows that exist."""
+
+    kind: Literal["add_subjects"] = "add_subjects"
+    command_id: str | None
+    actor: str
+    reason: str
+    subject_ids: tuple[str, ...]
+    to_step: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveSubjects:
+    """Take subjects out of the instance; they end as `removed`."""
+
+    kind: Literal["remove_subjects"] = "remove_subjects"
+    command_id: str | None
+    actor: str
+    reason: str
+    subject_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Stop all work and freeze what remains of every deadline."""
 
@@ -158,7 +218,8 @@ class NoteChildEnded:
     status: str
 
 
-ExecutionCommand = Claim | Start | Complete | Release | SignOff
-InstanceCommand = Hold | Resume | Cancel | Amend
+Deviation = Skip | Move | Rewind
+ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation
+InstanceCommand = Hold | Resume | Cancel | Amend | AddSubjects | RemoveSubjects
 InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
 Command = ExecutionCommand | InstanceCommand | InternalCommand

@@ -10,6 +10,7 @@ from typing import assert_never
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, give, start_subjects
+from models.flow.deviations import PERMISSIONS, authorise, deviate
 from models.flow.errors import FlowError
 from models.flow.facts import Facts
 from models.flow.graph import Graph
@@ -28,10 +29,8 @@ from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
 from models.flow.state import State, Token
 from models.flow.status import INSTANCE_CLOSED, ExecutionStatus, InstanceStatus
-from models.flow.transitions import OK, REPEAT, Action, verdict
-
-MINIMUM_REASON = 10
-"""Characters of a deviation's reason (DESIGN §3.7)."""
+from models.flow.subjects import add_subjects, remove_subjects
+from models.flow.transitions import DEVIATIONS, OK, REPEAT, Action, verdict
 
 
 def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: datetime) -> Events:
@@ -57,7 +56,16 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return ()
         raise refusal
     match command:
-        case cmd.Claim() | cmd.Start() | cmd.Complete() | cmd.Release() | cmd.SignOff():
+        case (
+            cmd.Claim()
+            | cmd.Start()
+            | cmd.Complete()
+            | cmd.Release()
+            | cmd.SignOff()
+            | cmd.Skip()
+            | cmd.Move()
+            | cmd.Rewind()
+        ):
             return _on_execution(moment, command)
         case cmd.Hold():
             return hold(moment, command)
@@ -67,6 +75,10 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return cancel(moment, command)
         case cmd.Amend():
             return amend(moment, command)
+        case cmd.AddSubjects():
+            return add_subjects(moment, command)
+        case cmd.RemoveSubjects():
+            return remove_subjects(moment, command)
         case cmd.Recheck():
             return recheck(moment, command)
         case cmd.CheckDeadlines():
@@ -88,7 +100,10 @@ def _not_alive(state: State) -> FlowError | None:
 
 
 _ACTIONS: dict[str, Action] = {action.value: action for action in Action}
-_NEEDS = dict.fromkeys(Action, "execution.work") | {Action.SIGNOFF: "execution.signoff"}
+_NEEDS = dict.fromkeys(Action, "execution.work") | {
+    Action.SIGNOFF: "execution.signoff",
+    **{action: PERMISSIONS[action.value] for action in DEVIATIONS},
+}
 
 
 def _on_execution(moment: Moment, command: cmd.ExecutionCommand) -> Events:
@@ -110,6 +125,8 @@ def _on_execution(moment: Moment, command: cmd.ExecutionCommand) -> Events:
             return sign_off(moment, command)
         case cmd.Complete():
             return _complete(moment, token, command)
+        case cmd.Skip() | cmd.Move() | cmd.Rewind():
+            return deviate(moment, command)
         case _:
             assert_never(command)
 
@@ -155,7 +172,7 @@ def _complete(moment: Moment, token: Token, command: cmd.Complete) -> Events:
     started = token.status is ExecutionStatus.IN_PROGRESS
     if moment.graph.steps[command.ref.step].requires_explicit_start and not started:
         raise FlowError("not_started", status=token.status.value)
-    _check_gates(command, moment.facts)
+    _check_gates(moment, command)
     begun: Events = () if started else (ev.ExecutionStarted(ref=command.ref, at=moment.now, by=command.actor),)
     given = Given(by=command.actor, result=command.decision_result, notes=command.notes, forced=command.force)
     try:
@@ -164,13 +181,11 @@ def _complete(moment: Moment, token: Token, command: cmd.Complete) -> Events:
         return refuse_with_incident(moment, command.ref, error)
 
 
-def _check_gates(command: cmd.Complete, facts: Facts) -> None:
+def _check_gates(moment: Moment, command: cmd.Complete) -> None:
     """All mandatory requirements are met, or a supervisor takes it upon them with a reason (DESIGN §3.7)."""
+    facts = moment.facts
     if command.force is not None:
-        if not facts.may(command.actor, "execution.force"):
-            raise FlowError("forbidden", permission="execution.force")
-        if len(command.force.strip()) < MINIMUM_REASON:
-            raise FlowError("reason_required", minimum=MINIMUM_REASON)
+        authorise(moment, command.actor, "force", command.force)
         return
     if command.actor in facts.approvers.get(command.ref, ()):
         raise FlowError("own_approval")

@@ -17,8 +17,12 @@ REFUSALS: Mapping[str, str] = {
     "execution_not_found": "The instance has no such execution.",
     "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
     "instance_closed": "The instance is {status}; it takes no more commands.",
+    "instance_full": "A workflow takes at most {maximum} subjects at once; {open} are at work, "
+    "and {given} were to join.",
     "internal_error": "The engine could not process this command, and nothing changed. "
     "Have an administrator look into the worker's log.",
+    "never_visited": "The subject has not been at the step '{step}', or that visit was rolled back. "
+    "Move it there instead.",
     "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
@@ -30,6 +34,10 @@ REFUSALS: Mapping[str, str] = {
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",
     "self_signoff": "You did part of this work, so another person with the QA permission has to sign it off.",
+    "step_unknown": "The process has no step with the key '{to_step}'. Steps: {allowed}.",
+    "subject_finished": "Of the subjects named, {subjects} reached their end already, so they cannot be removed.",
+    "subject_not_here": "The workflow has no subject {subjects}.",
+    "subject_present": "Of the subjects named, {subjects} are or were part of the workflow; each can join once.",
     "unknown_command": "The command '{command}' is not known.",
     "visit_limit_reached": "The step '{step}' may be visited {max_visits} times at most and has no escalation edge. "
     "A supervisor can complete with force, or another decision can be taken.",

@@ -106,8 +106,8 @@ def _apply_beside(state: State, event: ev.BesideEvent) -> None:
             tokens.restore(state, event)
         case ev.ExecutionReassigned(ref=ref, to=to, owner=owner):
             tokens.reassign(state, ref, to, owner)
-        case ev.PriorityChanged() | ev.SubjectFinished() | ev.SubjectResumed():
-            pass  # ends are counted by `apply`, priorities are the rows' business
+        case ev.PriorityChanged() | ev.VisitRolledBack() | ev.SubjectFinished() | ev.SubjectResumed():
+            pass  # ends are counted by `apply`; priorities and what is over are the rows' business
         case ev.LotChanged(ref=ref, lot=lot):
             tokens.change(state, ref, lot=lot)
         case ev.ExecutionOverdue(ref=ref):

@@ -41,6 +41,14 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """A subject's last visit to a step that still counts, and what it did since and is over, in that order."""
+
+    visit: Ref
+    since: tuple[Ref, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The outside world at one moment, for the commands of one batch."""
 
@@ -58,6 +66,10 @@ class Facts:
     """Step key → deadlines of an execution entered now, by the site's calendar."""
     closed: Mapping[Ref, str] = field(default_factory=dict)
     """The status of executions that are no longer open."""
+    past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
+    """(Subject, step) → the past from that step on; for those who are to go back there."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Subject id → its number, of those named by a command who belong to the instance."""
 
     def may(self, actor: str, permission: str) -> bool:
         """Whether the actor holds the permission now."""

@@ -124,6 +124,10 @@ class State:
             (ref, token) for ref, token in self.tokens.items() if ref.step == step and (lot is None or token.lot == lot)
         )
 
+    def of_subject(self, subject: int) -> Iterator[Ref]:
+        """The places of the open executions of one subject; several where it stands in branches."""
+        return iter(sorted(ref for ref in self.tokens if ref.subject == subject))
+
 
 def execution_id(instance_id: str | UUID, ref: Ref) -> UUID:
     """The deterministic id of an execution: uuid5 of instance, subject, step, visit and branch."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from models.flow import events as ev
-from models.flow.branches import branch_of
+from models.flow.branches import branch_of, within
 from models.flow.state import Ref, State, Token
 from models.flow.status import DONE_BUT_OPEN, ExecutionStatus, InstanceStatus
 
@@ -44,7 +44,7 @@ def _count(state: State, ref: Ref, by: int) -> None:
 
 
 def enter(state: State, event: ev.ExecutionEntered) -> None:
-    """A new token; a join that is entered has all the branches it waited for."""
+    """A new token. Whoever enters a step has left the forks of its branch behind: joined them, or gone elsewhere."""
     ref = event.ref
     token = Token(
         status=ExecutionStatus.PENDING if event.assignee is None else ExecutionStatus.CLAIMED,
@@ -63,11 +63,7 @@ def enter(state: State, event: ev.ExecutionEntered) -> None:
 
 
 def _joined(state: State, ref: Ref) -> None:
-    others = tuple(
-        one
-        for one in state.arrived[ref.subject]
-        if one.join != ref.step or (one.branch and branch_of(one.branch).outer != ref.branch)
-    )
+    others = tuple(one for one in state.arrived[ref.subject] if not within(branch_of(one.branch).outer, ref.branch))
     if others:
         state.arrived[ref.subject] = others
     else:

@@ -17,7 +17,13 @@ class Action(StrEnum):
     COMPLETE = "complete"
     RELEASE = "release"
     SIGNOFF = "signoff"
+    SKIP = "skip"
+    MOVE = "move"
+    REWIND = "rewind"
 
+
+DEVIATIONS = (Action.SKIP, Action.MOVE, Action.REWIND)
+"""What a supervisor may do with any open execution, whoever holds it."""
 
 OK = "ok"
 REPEAT = "repeat"
@@ -45,6 +51,7 @@ MINE: dict[tuple[Action, S], str] = {
     },
     **{(Action.SIGNOFF, status): "not_awaiting_signoff" for status in S},
     (Action.SIGNOFF, S.AWAITING_SIGNOFF): OK,
+    **{(action, status): OK for action in DEVIATIONS for status in (S.PENDING, *_HELD, *_DONE)},
 }
 """For an execution that nobody holds, or the actor does."""
 
@@ -104,6 +111,11 @@ MOVES: tuple[Move, ...] = (
         for after in (S.IN_PROGRESS, S.PENDING)
     ),
     *(Move(before, "execution_cancelled", S.CANCELLED, "cancel") for before in (S.PENDING, *_HELD, *_DONE)),
+    *(
+        Move(before, "execution_diverted", after, word)
+        for before in (S.PENDING, *_HELD, *_DONE)
+        for after, word in ((S.SKIPPED, "skip"), (S.CANCELLED, "move, remove"), (S.ROLLED_BACK, "rewind"))
+    ),
 )
 """Every change of status that there is. `all is met` is the engine's doing, at a step without operator completion.
 

@@ -36,11 +36,13 @@ class Wanted:
     kind: str
     instance_id: UUID
     executions: tuple[UUID, ...] = ()
+    subjects: tuple[UUID, ...] = ()
     args: Mapping[str, Any]
 
     def body(self) -> Json:
-        """As the facts activity reads it."""
-        return {"execution_ids": [str(one) for one in self.executions], "args": dict(self.args)}
+        """As the engine reads it."""
+        named = {"subject_ids": [str(one) for one in self.subjects]} if self.subjects else {}
+        return {"execution_ids": [str(one) for one in self.executions], **named, "args": dict(self.args)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +213,7 @@ async def command_view(session: AsyncSession, tenant_id: UUID, command_id: UUID)
         "kind": row["kind"],
         "workflow": None if row["workflow_instance_id"] is None else str(row["workflow_instance_id"]),
         "execution_ids": row["body"].get("execution_ids", []),
+        "subject_ids": row["body"].get("subject_ids", []),
         "actor": {"id": str(row["actor_id"]), "username": row["username"]},
         "on_behalf_of": row["on_behalf_of"],
         "accepted_at": moment(row["accepted_at"]),

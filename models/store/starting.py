@@ -29,7 +29,7 @@ from models.store.refusals import (
     SubjectTypeMismatchError,
 )
 from models.store.subjects import NewSubject, create_subjects
-from models.tables import Process, SubjectType, UserAccount, WorkflowInstance
+from models.tables import Capa, Process, SubjectType, UserAccount, WorkflowInstance
 
 Json = dict[str, Any]
 
@@ -86,12 +86,17 @@ async def plan_start(session: AsyncSession, tenant_id: UUID, start: Start) -> Pl
             session, tenant_id, key=start.process_key, template_source=start.template_source
         )
     kind = await session.get_one(SubjectType, (tenant_id, process.subject_type_id))
-    if not start.subjects:
+    _check_shape(kind, start.subjects)
+    return Plan(process=process, subject_type=kind)
+
+
+def _check_shape(kind: SubjectType, subjects: Sequence[NamedSubject]) -> None:
+    if not subjects:
         raise SubjectsRequiredError
-    if len(start.subjects) > MOST_SUBJECTS:
-        raise SubjectsTooManyError(maximum=MOST_SUBJECTS, given=len(start.subjects))
+    if len(subjects) > MOST_SUBJECTS:
+        raise SubjectsTooManyError(maximum=MOST_SUBJECTS, given=len(subjects))
     seen: set[object] = set()
-    for one in start.subjects:
+    for one in subjects:
         mark = one.id or (one.identifier and ("new", one.identifier))
         if mark and mark in seen:
             raise SubjectsDuplicateError(subject=str(one.id or one.identifier))
@@ -100,7 +105,39 @@ async def plan_start(session: AsyncSession, tenant_id: UUID, start: Start) -> Pl
             raise SubjectTypeMismatchError(
                 expected=kind.key, actual=one.subject_type, subject=str(one.id or one.identifier)
             )
-    return Plan(process=process, subject_type=kind)
+
+
+async def join(session: AsyncSession, actor: Actor, instance_id: UUID, subjects: Sequence[NamedSubject]) -> list[UUID]:
+    """Ids of subjects that are to join a running instance; new ones are created, a CAPA is linked to it.
+
+    Raises:
+        StoreError: those of `plan_start` and `start` that concern subjects.
+    """
+    instance = await session.get_one(WorkflowInstance, (actor.tenant_id, instance_id))
+    process = await session.get_one(Process, (actor.tenant_id, instance.process_id))
+    kind = await session.get_one(SubjectType, (actor.tenant_id, process.subject_type_id))
+    _check_shape(kind, subjects)
+    ids, capas = await _subjects_of(session, actor, kind, subjects)
+    for capa in capas:
+        capa.workflow_instance_id = instance_id
+    return ids
+
+
+async def _subjects_of(
+    session: AsyncSession, actor: Actor, kind: SubjectType, subjects: Sequence[NamedSubject]
+) -> tuple[list[UUID], Sequence[Capa]]:
+    """Ids in order, of existing subjects and of those created here; and the CAPAs among them, locked."""
+    await _check_existing(session, actor.tenant_id, kind, subjects)
+    new = [
+        NewSubject(identifier=one.identifier, title=one.title, attributes=one.attributes)
+        for one in subjects
+        if one.id is None
+    ]
+    created = iter([one.id for one in new])
+    ids = [one.id or next(created) for one in subjects]
+    if new:
+        await create_subjects(session, actor, kind, new)
+    return ids, await capas_to_start(session, actor.tenant_id, ids) if kind.key == "CAPA" else ()
 
 
 async def start(
@@ -112,22 +149,12 @@ async def start(
         StoreError: not_found (a subject, the parent execution), subject_type_mismatch, owner_unknown, capa_running, and
             those of creating subjects.
     """
-    await _check_existing(session, actor.tenant_id, plan.subject_type, asked.subjects)
     if asked.owner_id is not None:
         await check_owner(session, actor.tenant_id, asked.owner_id)
     parent = None
     if asked.parent_execution is not None:
         parent, _ = await instance_of(session, actor.tenant_id, asked.parent_execution)
-    new = [
-        NewSubject(identifier=one.identifier, title=one.title, attributes=one.attributes)
-        for one in asked.subjects
-        if one.id is None
-    ]
-    created = iter([one.id for one in new])
-    subjects = [one.id or next(created) for one in asked.subjects]
-    if new:
-        await create_subjects(session, actor, plan.subject_type, new)
-    capas = await capas_to_start(session, actor.tenant_id, subjects) if plan.subject_type.key == "CAPA" else []
+    subjects, capas = await _subjects_of(session, actor, plan.subject_type, asked.subjects)
     instance = await create_instance(
         session,
         tenant_id=actor.tenant_id,

@@ -29,6 +29,9 @@ OUTCOMES = {
     "complete": ("advanced", "completed"),
     "release": ("released", "pending"),
     "signoff": ("advanced", "completed"),
+    "skip": ("skipped", "skipped"),
+    "move": ("moved", "cancelled"),
+    "rewind": ("rewound", "rolled_back"),
 }
 """Kind → outcome, status of the execution afterwards."""
 
@@ -145,7 +148,7 @@ class EngineDouble:
         outcome, status = OUTCOMES[command.kind]
         row = await session.get_one(StepExecution, (tenant, execution))
         holder = None if command.kind == "release" else command.actor_id
-        closed = ", exited_at = now()" if status == "completed" else ""
+        closed = ", exited_at = now()" if status in {"completed", "skipped", "cancelled", "rolled_back"} else ""
         connection = await session.connection()
         await connection.execute(
             text(f"UPDATE step_execution SET status = :status, assigned_to = :holder{closed} WHERE id = :id"),  # noqa: S608
@@ -162,6 +165,8 @@ class EngineDouble:
             "resume": "status = 'in_progress', held_at = NULL, reason = :reason",
             "cancel": "status = 'cancelled', completed_at = now(), held_at = NULL, reason = :reason",
             "amend": "reason = :reason",
+            "add_subjects": "reason = ''",
+            "remove_subjects": "reason = ''",
         }
         await connection.execute(
             text(f"UPDATE workflow_instance SET {changes[command.kind]} WHERE id = :id"),  # noqa: S608

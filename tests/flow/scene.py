@@ -4,16 +4,17 @@ The scene is the shell without Temporal and PostgreSQL: facts are what its own e
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
+from models.flow.deviations import PERMISSIONS as DEVIATIONS
 from models.flow.evolve import fold
-from models.flow.facts import Deadlines, Facts, Unmet, Visits
+from models.flow.facts import Deadlines, Facts, Past, Unmet, Visits
 from models.flow.graph import Graph, parse_graph
 from models.flow.state import Ref, State, Token
 from models.flow.validate import problems_of
@@ -22,12 +23,13 @@ NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
 
 WORK = frozenset({"execution.work"})
+SUPERVISOR = frozenset({"instance.control", *DEVIATIONS.values()})
 PERMISSIONS = {
     "ann": WORK,
     "bob": WORK,
-    "sue": WORK | {"execution.force", "instance.control"},
+    "sue": WORK | SUPERVISOR,
     "qa": frozenset({"execution.signoff"}),
-    "chief": WORK | {"execution.signoff", "execution.force", "instance.control"},
+    "chief": WORK | SUPERVISOR | {"execution.signoff"},
     "guest": frozenset(),
 }
 NAMES = {"ann": "Ann Archer", "bob": "Bob Baker"}
@@ -106,6 +108,11 @@ class Scene:
         assert before.seq + bool(recorded) == self.state.seq
         return tuple(item.event for item in decision.happened)
 
+    def happen(self, *events: ev.Event) -> None:
+        """Something happened without a command."""
+        self.state = fold(self.state, events)
+        self.events += events
+
     def decide(self, *commands: cmd.Command) -> Decision:
         """What would happen."""
         return decide_all(self.graph, self.state, commands, self.facts(), self.now)
@@ -121,6 +128,8 @@ class Scene:
             visits=self._visits(),
             deadlines={key: self._deadline(key) for key in self.graph.steps},
             closed=self._closed(),
+            past=self._past(),
+            numbers=self._numbers(),
         )
 
     def do(self, kind: str, actor: str = "ann", ref: Ref | None = None, **more: Any) -> Outcome:
@@ -172,6 +181,9 @@ class Scene:
                 place = (event.ref.subject, event.ref.step)
                 before = found.get(place, Visits())
                 found[place] = Visits(last=before.last + 1, counted=before.counted + 1)
+            elif _is_rolled_back(event):
+                place = (event.ref.subject, event.ref.step)
+                found[place] = replace(found[place], counted=found[place].counted - 1)
         return found
 
     def _workers(self) -> dict[Ref, frozenset[str]]:
@@ -190,7 +202,31 @@ class Scene:
                 found[event.ref] = "completed"
             elif isinstance(event, ev.ExecutionCancelled):
                 found[event.ref] = "cancelled"
+            elif isinstance(event, ev.ExecutionDiverted):
+                found[event.ref] = event.status
+            elif isinstance(event, ev.VisitRolledBack):
+                found[event.ref] = "rolled_back"
         return found
+
+    def _past(self) -> dict[tuple[int, str], Past]:
+        """From the last visit of each subject to each step that counts: what is over."""
+        closed = self._closed()
+        found: dict[tuple[int, str], Past] = {}
+        for event in self.events:
+            if isinstance(event, ev.ExecutionEntered) and closed.get(event.ref) != "rolled_back":
+                over = (event.ref,) if event.ref in closed else ()
+                mine = {key: past for key, past in found.items() if key[0] == event.ref.subject}
+                found.update({key: replace(past, since=(*past.since, *over)) for key, past in mine.items()})
+                found[event.ref.subject, event.ref.step] = Past(visit=event.ref, since=over)
+        return found
+
+    def _numbers(self) -> dict[str, int]:
+        """The subjects of the beginning are called s0, s1, …; those that joined have names of their own."""
+        names = {f"s{number}": number for number in range(self.subjects)}
+        for event in self.events:
+            if isinstance(event, ev.SubjectsAdded):
+                names |= {name: event.first + place for place, name in enumerate(event.subject_ids)}
+        return names
 
     def _deadline(self, key: str) -> Deadlines:
         at = self.graph.steps[key]
@@ -198,6 +234,12 @@ class Scene:
             due_at=self.now + at.expected_duration if at.expected_duration else None,
             limit_at=self.now + at.max_duration if at.max_duration else None,
         )
+
+
+def _is_rolled_back(event: ev.Event) -> TypeGuard[ev.VisitRolledBack | ev.ExecutionDiverted]:
+    return isinstance(event, ev.VisitRolledBack) or (
+        isinstance(event, ev.ExecutionDiverted) and event.status == "rolled_back"
+    )
 
 
 def _why(ref: Ref) -> tuple[Unmet, ...]:
@@ -210,6 +252,9 @@ KINDS: dict[str, Any] = {
     "complete": cmd.Complete,
     "release": cmd.Release,
     "signoff": cmd.SignOff,
+    "skip": cmd.Skip,
+    "move": cmd.Move,
+    "rewind": cmd.Rewind,
 }
 
 

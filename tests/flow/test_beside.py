@@ -118,7 +118,16 @@ def test_branches_wait_at_their_join_until_it_is_entered() -> None:
     )
     assert state.arrived == {0: (Arrival("j", one), Arrival("j", two))}
     assert fold(state, [entered(Ref(0, "j"))]).arrived == {}
-    assert fold(state, [entered(Ref(0, "k"))]).arrived == state.arrived
+    assert fold(state, [entered(Ref(0, "k", branch=two))]).arrived == state.arrived
+
+
+def test_who_leaves_a_fork_by_another_way_leaves_its_branches_behind() -> None:
+    outer = name_of("", "f", 1, 1)
+    inner = name_of(outer, "g", 1, 1)
+    state = after(ev.BranchArrived(ref=Ref(0, "x", branch=inner), at=NOW, branch=inner, join="j"))
+    assert fold(state, [entered(Ref(0, "k", branch=name_of("", "f", 1, 2)))]).arrived == state.arrived
+    assert fold(state, [entered(Ref(0, "k", branch=outer))]).arrived == {}
+    assert fold(state, [entered(Ref(0, "k"))]).arrived == {}
 
 
 def test_names_of_branches_read_back() -> None:

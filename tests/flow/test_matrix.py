@@ -1,6 +1,7 @@
 """The status × command table of DESIGN §3, cell by cell, for each of: mine, another's, closed, on hold."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,13 @@ MINE = {
     S.AWAITING_SIGNOFF: dict.fromkeys(("claim", "start", "complete", "release"), "already_done"),
     S.WAITING: dict.fromkeys(("claim", "start", "complete", "release"), "already_done"),
 }
-COMMANDS = ("claim", "start", "complete", "release", "signoff")
+DEVIATIONS: dict[str, dict[str, Any]] = {
+    "skip": {"reason": "agreed with the customer"},
+    "move": {"reason": "agreed with the customer", "to_step": "b"},
+    "rewind": {"reason": "agreed with the customer", "to_step": "a"},
+}
+WORDS = {"skip": "skipped", "move": "moved", "rewind": "rewound"}
+COMMANDS = ("claim", "start", "complete", "release", "signoff", *DEVIATIONS)
 REF = Ref(0, "a")
 
 
@@ -41,6 +48,8 @@ def holder(status: S, whose: str) -> str | None:
 def expected(status: S, command: str, whose: str, *, on_hold: bool) -> str:
     if on_hold and command != "release":
         return "on_hold"
+    if command in DEVIATIONS:
+        return WORDS[command]
     if command == "signoff":
         if status is not S.AWAITING_SIGNOFF:
             return "not_awaiting_signoff"
@@ -62,7 +71,7 @@ CELLS = [
 def test_open_executions(status: S, command: str, whose: str, on_hold: bool) -> None:
     scene = scene_at(status, holder(status, whose), on_hold=on_hold)
     before = scene.state.tokens[REF]
-    outcome = scene.do(command, "chief")
+    outcome = scene.do(command, "chief", **DEVIATIONS.get(command, {}))
     assert outcome.outcome == expected(status, command, whose, on_hold=on_hold)
     if outcome.refused:
         assert scene.state.tokens == {REF: before}
@@ -75,7 +84,7 @@ def test_closed_executions(command: str, on_hold: bool) -> None:
     scene.do("complete", "ann")
     if on_hold:
         scene.state = fold(scene.state, [ev.InstanceHeld(at=NOW, by="sue", reason="r")])
-    outcome = scene.do(command, "chief", REF)
+    outcome = scene.do(command, "chief", REF, **DEVIATIONS.get(command, {}))
     assert (outcome.outcome, outcome.params["status"]) == ("execution_closed", "completed")
 
 
@@ -84,13 +93,13 @@ def test_closed_executions(command: str, on_hold: bool) -> None:
 def test_closed_instances(command: str, status: InstanceStatus) -> None:
     scene = Scene(graph(*LINE))
     scene.state.status = status
-    assert scene.do(command, "chief", REF).outcome == "instance_closed"
+    assert scene.do(command, "chief", REF, **DEVIATIONS.get(command, {})).outcome == "instance_closed"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_who_may_not_is_refused_before_anything_is_told(command: str) -> None:
     scene = scene_at(S.CLAIMED, "bob")
-    assert scene.do(command, "guest").outcome == "forbidden"
+    assert scene.do(command, "guest", **DEVIATIONS.get(command, {})).outcome == "forbidden"
 
 
 def test_who_holds_it_is_named() -> None:

@@ -88,6 +88,16 @@ def _approved_by_ann() -> Case:
     return scene, command("complete", "ann", scene.only)
 
 
+def _by_sue(asked: Callable[..., cmd.Command], **given: object) -> Case:
+    return Scene(graph(*LINE), subjects=2), asked(command_id="c", actor="sue", reason=REASON, **given)
+
+
+def _finished_and_removed() -> Case:
+    scene = Scene(graph(*LINE), subjects=2)
+    scene.do("move", "sue", Ref(0, "a"), reason=REASON, to_step="end")
+    return scene, cmd.RemoveSubjects(command_id="c", actor="sue", reason=REASON, subject_ids=("s0",))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -98,6 +108,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "execution_not_found": lambda: _at_line("claim", ref=Ref(7, "nowhere")),
     "forbidden": lambda: _at_line("claim", "guest"),
     "instance_closed": _over,
+    "instance_full": lambda: _by_sue(cmd.AddSubjects, subject_ids=tuple(map(str, range(9_999)))),
+    "never_visited": lambda: _at_line("rewind", "sue", reason=REASON, to_step="b"),
     "no_route": _no_route,
     "not_awaiting_signoff": lambda: _at_line("signoff", "qa"),
     "not_begun": lambda: (Scene(graph(*LINE), subjects=0), command("claim", "ann", Ref(0, "a"))),
@@ -109,6 +121,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "own_approval": _approved_by_ann,
     "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
     "self_signoff": lambda: _signed_by("chief"),
+    "step_unknown": lambda: _at_line("move", "sue", reason=REASON, to_step="ghost"),
+    "subject_finished": _finished_and_removed,
+    "subject_not_here": lambda: _by_sue(cmd.RemoveSubjects, subject_ids=("nobody",)),
+    "subject_present": lambda: _by_sue(cmd.AddSubjects, subject_ids=("s1",)),
     "visit_limit_reached": _full,
 }
 

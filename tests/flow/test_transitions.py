@@ -22,6 +22,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "execution_completed": {"by": "ann"},
     "execution_reopened": {"reason": "evidence_changed"},
     "execution_cancelled": {},
+    "execution_diverted": {"by": "sue", "how": "move", "status": "skipped"},
     "signoff_awaited": {"by": "ann"},
     "batch_awaited": {"by": "ann"},
 }
@@ -32,7 +33,8 @@ TYPES = {kind: getattr(ev, "".join(word.title() for word in kind.split("_"))) fo
 def test_each_arrow_is_what_evolve_does(move: Move) -> None:
     held = move.before in {S.CLAIMED, S.IN_PROGRESS} or move.after is S.IN_PROGRESS
     token = Token(status=move.before, assignee="ann" if held else None)
-    event = TYPES[move.event](ref=REF, at=NOW, **EVENTS[move.event])
+    given = EVENTS[move.event] | ({"status": move.after.value} if "status" in EVENTS[move.event] else {})
+    event = TYPES[move.event](ref=REF, at=NOW, **given)
     after = fold(State(instance_id=INSTANCE, tokens={REF: token}), [event]).tokens.get(REF)
     if move.after in OPEN:
         assert after is not None

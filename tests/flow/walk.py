@@ -50,7 +50,7 @@ def draw_action(data: st.DataObject, scene: Scene) -> cmd.Command:
 
 ANYTHING = (
     "complete", "complete", "claim", "start", "release", "signoff", "recheck", "check_deadlines", "hold", "child",
-    "begin", "odd", "withdraw",
+    "begin", "odd", "withdraw", "skip", "move", "rewind", "add", "remove",
 )  # fmt: skip
 
 
@@ -94,6 +94,8 @@ def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd
         case "withdraw":
             scene.unmet.update({ref} if scene.graph.steps[ref.step].mandatory and refs else ())
             return cmd.Recheck(ref=ref)
+        case "skip" | "move" | "rewind" | "add" | "remove":
+            return _deviation(data, scene, kind, actor, ref)
         case "begin":
             return cmd.Begin(subjects=2)
         case "child":
@@ -108,6 +110,27 @@ def _complete(data: st.DataObject, scene: Scene, actor: str, ref: Ref) -> cmd.Co
     result = data.draw(st.sampled_from(words), label="result")
     force = data.draw(st.sampled_from([None, None, None, REASON, "short"]), label="force")
     return command("complete", actor, ref, decision_result=result, force=force)
+
+
+def _deviation(data: st.DataObject, scene: Scene, kind: str, actor: str, ref: Ref) -> cmd.Command:
+    actor = data.draw(st.sampled_from(["sue", "sue", "chief", actor]), label="supervisor")
+    reason = data.draw(st.sampled_from([REASON, REASON, REASON, "short"]), label="reason")
+    step = data.draw(st.sampled_from([*scene.graph.steps, *scene.graph.steps, "ghost"]), label="to")
+    match kind:
+        case "skip":
+            to_step = data.draw(st.sampled_from([None, None, step]), label="skip to")
+            words = [*allowed_results(scene.graph, scene.graph.steps[ref.step]), "", "pass"]
+            word = data.draw(st.sampled_from(words), label="word")
+            return command(kind, actor, ref, reason=reason, to_step=to_step, decision_result=word)
+        case "move" | "rewind":
+            return command(kind, actor, ref, reason=reason, to_step=step)
+        case "add":
+            names = tuple(f"new{len(scene.events)}-{number}" for number in range(data.draw(st.integers(1, 2))))
+            to_step = data.draw(st.sampled_from([None, step]), label="join at")
+            return cmd.AddSubjects(command_id="add", actor=actor, reason=reason, subject_ids=names, to_step=to_step)
+        case _:
+            names = (data.draw(st.sampled_from([*sorted(scene.facts().numbers), "nobody"]), label="who"),)
+            return cmd.RemoveSubjects(command_id="remove", actor=actor, reason=reason, subject_ids=names)
 
 
 def _child(data: st.DataObject, scene: Scene) -> cmd.Command:
@@ -170,7 +193,10 @@ def check_moves(scene: Scene, asked: cmd.Command) -> None:
         if before is None or (after is not None and after.status is before.status):
             continue
         reached = {move.after for move in MOVES if (move.before, move.event) == (before.status, item.event.kind)}
-        assert reached & ({after.status} if after else {S.COMPLETED, S.CANCELLED}), (before.status, item.event)
+        assert reached & ({after.status} if after else CLOSED), (before.status, item.event)
+
+
+CLOSED = {S.COMPLETED, S.CANCELLED, S.SKIPPED, S.ROLLED_BACK}
 
 
 def check_repeat(scene: Scene, asked: cmd.Command) -> None:
@@ -205,7 +231,7 @@ def check_state(scene: Scene) -> None:
     assert restore(json.loads(json.dumps(carry(state)))) == state
     subjects = Counter(ref.subject for ref in state.tokens)
     assert set(subjects.values()) <= {1}, "a subject is at one place"
-    assert len(state.tokens) + sum(state.finished.values()) == scene.subjects, "no subject is lost"
+    assert len(state.tokens) + sum(state.finished.values()) == state.subjects, "no subject is lost"
     assert (state.status in INSTANCE_CLOSED) == (not state.tokens), "the instance ends with its last execution"
     assert (state.status is InstanceStatus.ON_HOLD) == (state.held_at is not None)
     assert state.hops.keys() <= state.tokens.keys()
@@ -234,17 +260,23 @@ def _check_incidents(scene: Scene) -> None:
 
 
 def _check_visits(scene: Scene) -> None:
-    """Never above `max_visits` but by force, and numbered without gaps."""
+    """Never above `max_visits` but by a deviation, not counting what was rolled back, and numbered without gaps."""
     seen: Counter[tuple[int, str]] = Counter()
+    uncounted: Counter[tuple[int, str]] = Counter()
     forced: set[int] = set()
     for event in scene.events:
         match event:
+            case ev.ExecutionDiverted(ref=ref, status=status):
+                uncounted[ref.subject, ref.step] += status == "rolled_back"
+                forced.add(ref.subject)
+            case ev.VisitRolledBack(ref=ref):
+                uncounted[ref.subject, ref.step] += 1
             case ev.ExecutionCompleted(ref=ref):
                 (forced.add if event.forced else forced.discard)(ref.subject)
             case ev.ExecutionEntered(ref=ref):
                 limit = scene.graph.steps[ref.step].max_visits
                 if limit is not None and ref.subject not in forced:
-                    assert seen[ref.subject, ref.step] < limit
+                    assert seen[ref.subject, ref.step] - uncounted[ref.subject, ref.step] < limit
                 seen[ref.subject, ref.step] += 1
                 assert ref.visit == seen[ref.subject, ref.step]
             case _:

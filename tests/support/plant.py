@@ -164,12 +164,15 @@ class Plant:
         *,
         by: str = "bob",
         executions_of: UUID | None = None,
+        subjects: Sequence[str] = (),
         **args: Any,
     ) -> UUID:
         """Commit a command row, as the API does before it signals."""
         command = uuid4()
         named = [str(execution_id(executions_of or instance, ref)) for ref in refs]
-        body = {"execution_ids": named, "args": args}
+        body: dict[str, Any] = {"execution_ids": named, "args": args}
+        if subjects:
+            body["subject_ids"] = list(subjects)
         async with tenant_session(self.app, self.tenant) as session:
             session.add(
                 Command(

@@ -10,6 +10,7 @@ from models.flow.events.deviations import (
     ExecutionRestored,
     LotChanged,
     SubjectResumed,
+    VisitRolledBack,
 )
 from models.flow.events.engine import (
     ActionEnded,
@@ -102,6 +103,7 @@ NoticedEvent = (
 BesideEvent = (
     SubjectFinished
     | ExecutionDiverted
+    | VisitRolledBack
     | ExecutionReassigned
     | ExecutionRestored
     | SubjectResumed
@@ -171,5 +173,6 @@ __all__ = [
     "SubjectFinished",
     "SubjectResumed",
     "SubjectsAdded",
+    "VisitRolledBack",
     "WorkEvent",
 ]

@@ -28,6 +28,17 @@ class ExecutionDiverted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRolledBack:
+    """A visit that was over counts no longer, because the subject went back to before it (`rewind`, `undo`)."""
+
+    kind: Literal["visit_rolled_back"] = "visit_rolled_back"
+    ref: Ref
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReassigned:
     """Put into other hands, or back to the pool (`to` None).
 

@@ -1,0 +1,106 @@
+"""Commands to one execution or to one workflow: who may ask, that it exists, and what the route says about it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api import commanding
+from api.auth import Principal
+from api.commanding import Manner
+from api.deps import require, transaction
+from api.problems import Problem
+from api.schemas import executions as shapes
+from api.schemas.base import Body
+from api.services import Services
+from models.flow.deviations import PERMISSIONS as DEVIATIONS
+from models.flow.status import INSTANCE_CLOSED
+from models.store.commands import Wanted, command_view, instance_of, repeated
+from models.store.instance_lists import require_instance
+from models.store.people import Person
+
+NEEDS: Final[Mapping[str, str]] = {"signoff": "execution.signoff", **DEVIATIONS}
+"""Kind → permission; all others are work."""
+WORK: Final = "execution.work"
+
+COMMON: Final = (
+    "forbidden", "impersonation_forbidden", "execution_unknown", "instance_closed", "execution_closed", "on_hold",
+    "not_begun", "idempotency_conflict", "internal_error",
+)  # fmt: skip
+"""Problems of every command to an execution."""
+LATER: Final[dict[int | str, dict[str, Any]]] = {
+    202: {
+        "model": shapes.Later,
+        "description": "Accepted; the outcome will be at `Location`.",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    }
+}
+
+
+async def send_one(
+    held: Services,
+    caller: Principal,
+    how: Manner,
+    execution_id: UUID,
+    kind: str,
+    args: Mapping[str, Any],
+    on_behalf_of: str | None,
+) -> Response:
+    """Send a command to one execution, and answer with what it came to."""
+    authorise(caller, kind, args)
+    person: Person = commanding.person_of(caller, on_behalf_of)
+    mark = commanding.fingerprint(f"{kind}/{execution_id}", {**args, "on_behalf_of": on_behalf_of})
+
+    async def plan(session: AsyncSession) -> list[Wanted]:
+        instance_id, status = await instance_of(session, caller.tenant_id, execution_id)
+        if status in INSTANCE_CLOSED and await repeated(session, person, how.key, mark) is None:
+            raise Problem("instance_closed", status=status)
+        return [Wanted(kind=kind, instance_id=instance_id, executions=(execution_id,), args=args)]
+
+    return commanding.answer(await commanding.send(held, caller, person, plan, how, mark))
+
+
+Build = Callable[[AsyncSession], Awaitable[Wanted]]
+"""Makes the command of a request, within the transaction that writes it."""
+
+
+async def send_to_workflow(
+    held: Services, caller: Principal, how: Manner, workflow_id: UUID, kind: str, body: Body, build: Build
+) -> Response:
+    """Send a command to a workflow as a whole, and answer with its outcome and the subjects that it named."""
+    authorise(caller, kind, {})
+    person = commanding.person_of(caller, getattr(body, "on_behalf_of", None))
+    mark = commanding.fingerprint(f"workflows/{workflow_id}/{kind}", body.model_dump(mode="json"))
+
+    async def plan(session: AsyncSession) -> list[Wanted]:
+        row = await require_instance(session, caller.tenant_id, workflow_id)
+        if await repeated(session, person, how.key, mark) is not None:
+            return []
+        if row["status"] in INSTANCE_CLOSED:
+            raise Problem("instance_closed", status=row["status"])
+        return [await build(session)]
+
+    sent = await commanding.send(held, caller, person, plan, how, mark)
+    (command_id,) = sent.ids
+    if command_id not in sent.settled:
+        return commanding.later(sent)
+    if sent.settled[command_id].outcome == "refused":
+        raise commanding.refusal(sent.settled[command_id].response, command_id=str(command_id))
+    async with transaction(held, caller) as session:
+        shown = await command_view(session, caller.tenant_id, command_id)
+    outcome = sent.settled[command_id].response.get("outcome")
+    return JSONResponse({"command_id": str(command_id), "outcome": outcome, "subject_ids": shown["subject_ids"]})
+
+
+def authorise(caller: Principal, kind: str, args: Mapping[str, Any]) -> None:
+    """Refuse early what the engine would refuse for want of a permission.
+
+    Raises:
+        Problem: forbidden.
+    """
+    require(caller, NEEDS.get(kind, WORK))
+    if args.get("force") is not None:
+        require(caller, DEVIATIONS["force"])

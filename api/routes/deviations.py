@@ -1,0 +1,96 @@
+"""Controlled deviations: work goes another way than the process says, by somebody who may, with a reason."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from api.commanding import How
+from api.deps import Caller, Held
+from api.executing import COMMON, LATER, send_one, send_to_workflow
+from api.problems import responses
+from api.schemas import deviations as shapes
+from api.schemas.executions import CommandAnswer, Divert, Skip
+from models.store.commands import Wanted
+from models.store.starting import join
+
+router = APIRouter(tags=["deviations"])
+
+_DEVIATION = (*COMMON, "reason_required", "step_unknown")
+_OF_INSTANCE = (
+    "forbidden", "not_found", "impersonation_forbidden", "instance_closed", "on_hold", "not_begun",
+    "idempotency_conflict", "internal_error", "reason_required",
+)  # fmt: skip
+
+
+@router.post(
+    "/api/executions/{execution_id}/skip/",
+    response_model=CommandAnswer,
+    responses={**LATER, **responses(*_DEVIATION, "decision_required", "decision_unknown", "no_route")},
+)
+async def skip_execution(execution_id: UUID, caller: Caller, held: Held, how: How, body: Skip) -> Response:
+    """Leave a step undone: on by the decision given, by the default way, or at `to_step`."""
+    args = {"reason": body.reason, "to_step": body.to_step, "decision_result": body.decision_result}
+    return await send_one(held, caller, how, execution_id, "skip", args, body.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/move/",
+    response_model=CommandAnswer,
+    responses={**LATER, **responses(*_DEVIATION)},
+)
+async def move_execution(execution_id: UUID, caller: Caller, held: Held, how: How, body: Divert) -> Response:
+    """Put the subject at another step. Leaving the branches of a fork ends the other branches."""
+    args = {"reason": body.reason, "to_step": body.to_step}
+    return await send_one(held, caller, how, execution_id, "move", args, body.on_behalf_of)
+
+
+@router.post(
+    "/api/executions/{execution_id}/rewind/",
+    response_model=CommandAnswer,
+    responses={**LATER, **responses(*_DEVIATION, "never_visited")},
+)
+async def rewind_execution(execution_id: UUID, caller: Caller, held: Held, how: How, body: Divert) -> Response:
+    """Go back to before the last visit to a step: what was done since is rolled back, and the step is visited anew."""
+    args = {"reason": body.reason, "to_step": body.to_step}
+    return await send_one(held, caller, how, execution_id, "rewind", args, body.on_behalf_of)
+
+
+@router.post(
+    "/api/workflows/{workflow_id}/subjects/",
+    response_model=shapes.SubjectsAnswer,
+    responses={
+        **LATER,
+        **responses(
+            *_OF_INSTANCE, "step_unknown", "subject_present", "instance_full", "subjects_required",
+            "subjects_too_many", "subjects_duplicate", "subject_type_mismatch", "subject_identifier_taken",
+            "subject_identifier_invalid", "subject_attributes_invalid", "capa_running",
+        ),
+    },
+)  # fmt: skip
+async def add_subjects(workflow_id: UUID, caller: Caller, held: Held, how: How, body: shapes.AddSubjects) -> Response:
+    """Let subjects join a running workflow, at the first step or at `to_step`: existing ones, or new ones."""
+    args = {"reason": body.reason, "to_step": body.to_step}
+
+    async def build(session: AsyncSession) -> Wanted:
+        ids = await join(session, caller.actor, workflow_id, [one.named() for one in body.subjects])
+        return Wanted(kind="add_subjects", instance_id=workflow_id, subjects=tuple(ids), args=args)
+
+    return await send_to_workflow(held, caller, how, workflow_id, "add_subjects", body, build)
+
+
+@router.post(
+    "/api/workflows/{workflow_id}/subjects/remove/",
+    response_model=shapes.SubjectsAnswer,
+    responses={**LATER, **responses(*_OF_INSTANCE, "subject_not_here", "subject_finished")},
+)
+async def remove_subjects(
+    workflow_id: UUID, caller: Caller, held: Held, how: How, body: shapes.RemoveSubjects
+) -> Response:
+    """Take subjects out of a running workflow; they end as `removed`, and batches go on without them."""
+    subjects = tuple(dict.fromkeys(body.subject_ids))
+
+    async def build(_: AsyncSession) -> Wanted:
+        return Wanted(kind="remove_subjects", instance_id=workflow_id, subjects=subjects, args={"reason": body.reason})
+
+    return await send_to_workflow(held, caller, how, workflow_id, "remove_subjects", body, build)
