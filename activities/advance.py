@@ -25,6 +25,7 @@ from activities.locking import lock_instance, missed
 from activities.projection import Place
 from activities.record import Writing
 from activities.states import States
+from activities.subscriptions import Subscriptions
 from activities.trail import Asked, look_before
 from models.db import tenant_session
 from models.flow import commands as cmd
@@ -42,11 +43,18 @@ class Advancer:
     would wait for each other's connections for ever. Such a batch is found out by deciding it, then begins anew.
     """
 
-    def __init__(self, engine: AsyncEngine, definitions: Definitions, states: States) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        definitions: Definitions,
+        states: States,
+        subscriptions: Subscriptions | None = None,
+    ) -> None:
         """Take what the composition root wired."""
         self._engine = engine
         self._definitions = definitions
         self._states = states
+        self._subscriptions = subscriptions or Subscriptions()
         self._with_children = asyncio.Semaphore(1)
 
     @activity.defn(name=ADVANCE)
@@ -86,7 +94,8 @@ class Advancer:
                 # What is read from here on are rows as this record changes them.
                 session.expunge_all()
                 before = await look_before(connection, place, decision.happened, batch)
-                writing = Writing(session, place, definition, self._engine, locked, _asked(batch, tenant), before)
+                asked, wanted = _asked(batch, tenant), self._subscriptions.of(tenant)
+                writing = Writing(session, place, definition, self._engine, locked, asked, before, wanted)
                 recorded = await writing.write(wire(pack(decision.happened)), decision.outcomes)
         if recorded.status == "recorded" or not request.work.rechecks:
             # A run forgets looks that came to nothing; this state would not.

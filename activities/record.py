@@ -25,8 +25,10 @@ from activities.gates import close_gates_of, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
 from activities.locking import Locked, lock_instance, missed
+from activities.notices import tell
 from activities.projection import Place, project, starts_to_join
 from activities.rebuild import origin_of, with_origin
+from activities.subscriptions import Subscriptions
 from activities.trail import Asked, Before, Trail, look_before
 from models.db import tenant_session
 from models.flow import events as ev
@@ -61,10 +63,13 @@ _ADVANCE_AND_TELL = text(
 class Recorder:
     """Writes with the application role; one transaction per call."""
 
-    def __init__(self, engine: AsyncEngine, definitions: Definitions) -> None:
+    def __init__(
+        self, engine: AsyncEngine, definitions: Definitions, subscriptions: Subscriptions | None = None
+    ) -> None:
         """Take what the composition root wired."""
         self._engine = engine
         self._definitions = definitions
+        self._subscriptions = subscriptions or Subscriptions()
 
     @activity.defn(name=RECORD)
     @retried_where_it_helps
@@ -84,7 +89,8 @@ class Recorder:
                     return replace(known.slim(), settled=settled)
                 happened = tuple(unpack(cohort.core() for cohort in request.cohorts))
                 before = await look_before(connection, place, happened)
-                writing = Writing(session, place, definition, self._engine, locked, asked, before)
+                wanted = self._subscriptions.of(tenant)
+                writing = Writing(session, place, definition, self._engine, locked, asked, before, wanted)
                 return (await writing.write(request.cohorts, request.outcomes)).slim()
         except DBAPIError as error:
             if is_rejected_data(error):
@@ -111,6 +117,8 @@ class Writing:
     locked: Locked
     asked: Mapping[str, Asked]
     before: Mapping[Ref, Before]
+    wanted: frozenset[str] = frozenset()
+    """Kinds of events that webhooks of the tenant want."""
 
     async def write(self, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome]) -> Recorded:
         """Rows, journal, outcomes, audit entries, one link of the chain, one NOTIFY."""
@@ -127,6 +135,7 @@ class Writing:
                 await project(connection, self.place, cohort, starts.get(joined.get(number, -1)))
             await self._follow(cohort, locked, locked.seq + 1 + number)
             trail.note(cohort)
+        await tell(self.session, self.place, cohorts, locked.seq + 1, self.wanted)
         seq = locked.seq + len(cohorts)
         digests = await add_chained(self.session, locked.head, Journal, self._journal_rows(cohorts, locked))
         await settle(self.session, self.place, cohorts, outcomes, seq)

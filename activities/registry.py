@@ -11,21 +11,25 @@ from activities.leftovers import Leftovers
 from activities.load import Loader
 from activities.record import Recorder
 from activities.states import States
+from activities.subscriptions import Subscriptions
 
 
-def core_activities(engine: AsyncEngine, *, site: str) -> Sequence[Callable[..., Any]]:
+def core_activities(
+    engine: AsyncEngine, *, site: str, subscriptions: Subscriptions | None = None
+) -> Sequence[Callable[..., Any]]:
     """The database activities of instances.
 
     Args:
         engine: Of the application role.
         site: Key of the site, for search attributes.
+        subscriptions: What webhooks want, kept fresh by the composition root; nothing unless given.
     """
     definitions = Definitions()
     leftovers = Leftovers(engine)
     return (
         Loader(engine, definitions, site).load_instance,
-        Advancer(engine, definitions, States()).advance,
-        Recorder(engine, definitions).record,
+        Advancer(engine, definitions, States(), subscriptions).advance,
+        Recorder(engine, definitions, subscriptions).record,
         leftovers.accept_bare,
         leftovers.refuse_leftovers,
     )

@@ -9,10 +9,10 @@ from http import HTTPStatus
 from typing import Final
 
 from models.flow.errors import REFUSALS
-from models.store import gate_errors, refusals
+from models.store import gate_errors, notice_errors, refusals
 from models.store.errors import CODES
 
-_LISTED = (gate_errors, refusals)
+_LISTED = (gate_errors, notice_errors, refusals)
 """Where the store's codes stand besides `models.store.errors`; importing them fills `CODES`."""
 
 FLOW_STATUS: Final[Mapping[str, int]] = {
@@ -131,6 +131,16 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "catalogue_unknown": 404,
     "stages_invalid": 422,
     "limits_invalid": 422,
+    # notices
+    "notification_unknown": 404,
+    "notice_kind_unknown": 404,
+    "template_refused": 422,
+    "webhook_unknown": 404,
+    "channel_unknown": 404,
+    "target_refused": 422,
+    "event_type_unknown": 422,
+    "delivery_unknown": 404,
+    "delivery_pending": 409,
     "too_busy": 503,
     "upload_invalid": 422,
 }

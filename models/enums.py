@@ -97,3 +97,27 @@ class PartStatus(StrEnum):
     COMPLETED = "completed"
     SCRAPPED = "scrapped"
     CANCELLED = "cancelled"
+
+
+class DeliveryChannel(StrEnum):
+    """How a message leaves: to a person's mailbox, to another system, to a room that a team reads."""
+
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+    ROOM = "room"
+
+
+class DeliveryState(StrEnum):
+    """Where a message stands: `failed` will be tried again, `dead` will not unless somebody replays it."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
+class ChannelKind(StrEnum):
+    """What a team's channel is: an address that Apprise understands, or a shared mailbox."""
+
+    APPRISE = "apprise"
+    EMAIL = "email"

@@ -32,6 +32,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class SmtpTls(StrEnum):
+    """How the connection to the SMTP server is encrypted."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
 class Settings(BaseSettings):
     """What an administrator may choose; each field is the variable ``GATEWORK_<FIELD>``.
 
@@ -178,6 +186,44 @@ class Settings(BaseSettings):
         description="Open instances that one worker keeps in memory, at about 100 KiB each.",
     )
 
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Encrypts secrets that tenants store (webhooks, channels); the same for API and workers. Several, "
+            "comma-separated: the first encrypts, all decrypt. Unset: one is made in data_dir/secret.key."
+        ),
+    )
+    smtp_host: str | None = Field(
+        default=None, description="SMTP server for e-mail notices. Unset: nobody gets e-mail, only notices in the app."
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")
+    smtp_user: str | None = Field(default=None, description="Login at the SMTP server. Unset: without login.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password of that login at the SMTP server.")
+    smtp_from: str = Field(
+        default="Gatework <gatework@localhost>",
+        min_length=3,
+        description="Sender of e-mail notices, as an address or Name <address>.",
+    )
+    smtp_tls: SmtpTls = Field(
+        default=SmtpTls.STARTTLS,
+        description="starttls, tls (from the first byte, port 465) or none (only within a trusted network).",
+    )
+    apprise_allowed: bool = Field(
+        default=True, description="Whether administrators may send notices to Teams, Slack and the like (Apprise)."
+    )
+    private_targets_allowed: bool = Field(
+        default=False,
+        description=(
+            "Whether webhooks and channels may lead into the own network (private or loopback addresses, plain "
+            "http). Leave it off where tenants do not administer this network themselves."
+        ),
+    )
+    delivery_retries: str = Field(
+        default="5,300,1800,7200,18000,36000,50400,72000,86400",
+        pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
+        description="Seconds before each repeat of a message that could not be delivered; after the last it is dead.",
+    )
+
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     log_json: bool = Field(default=False, description="Whether logs are JSON lines, for a log collector.")
 
@@ -185,6 +231,11 @@ class Settings(BaseSettings):
     def state_dir(self) -> Path:
         """Absolute form of ``data_dir``; not created here."""
         return self.data_dir.expanduser().resolve()
+
+    @property
+    def retry_pauses(self) -> tuple[timedelta, ...]:
+        """``delivery_retries`` as durations."""
+        return tuple(timedelta(seconds=float(one)) for one in self.delivery_retries.split(","))
 
     @property
     def base_url(self) -> str:

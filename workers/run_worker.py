@@ -1,7 +1,7 @@
 """Composition root of a worker process: what it serves, with which connections.
 
-A worker of the core queue also empties the outbox and sweeps; several may run side by side. A worker of a site's queue
-holds no database credentials.
+A worker of the core queue also empties the outbox, carries notices out and sweeps; several may run side by side. A
+worker of a site's queue holds no database credentials.
 """
 
 import asyncio
@@ -16,12 +16,16 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.registry import core_activities
 from activities.site import site_activities
+from activities.subscriptions import Subscriptions
 from models.db import app_engine, system_engine
+from models.secret_box import secret_box
 from models.settings import Settings
 from workers import garbage
 from workers.by_the_clock import watch_the_clock
 from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
+from workers.notices.consumer import NoticeConsumer
+from workers.notices.courier import Courier
 from workers.polling import SITE_PREFIX
 from workers.sealing import seal_daily
 from workers.sweep import Sweep
@@ -52,15 +56,27 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 
 @asynccontextmanager
 async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Instance workflows, database activities, outbox, sweep and the daily checkpoint."""
+    """Instance workflows, database activities, outbox, notices, sweep and the daily checkpoint."""
     app, system = app_engine(settings), system_engine(settings)
-    queue = settings.core_task_queue
+    queue, wanted = settings.core_task_queue, Subscriptions()
+    notices = NoticeConsumer(
+        system=system, app=app, base_url=settings.base_url, with_email=settings.smtp_host is not None
+    )
+    courier = Courier(system=system, app=app, settings=settings, box=secret_box(settings))
     sweep = Sweep(system=system, app=app, client=client, task_queue=queue)
     try:
+        await wanted.begin(system, stop)
         async with (
-            core_worker(settings, client, [*core_activities(app, site=settings.site), sweep.sweep]),
+            core_worker(
+                settings,
+                client,
+                [*core_activities(app, site=settings.site, subscriptions=wanted), sweep.sweep],
+            ),
             asyncio.TaskGroup() as group,
         ):
+            group.create_task(wanted.run(system, stop))
+            group.create_task(notices.run(stop))
+            group.create_task(courier.run(stop))
             group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
             group.create_task(keep_schedule(client, queue, timedelta(seconds=settings.sweep_seconds), stop))
             group.create_task(seal_daily(app, system, stop))

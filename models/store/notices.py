@@ -5,16 +5,34 @@ by the consumer in the core workers: nothing here reads preferences or talks to 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.notices.kinds import NoticeKind
-from models.store.instances import put_in_outbox
 
 NOTICE_TOPIC: Final = "notice"
+EVENTS_TOPIC: Final = "webhook_events"
+"""Journal events that a webhook of the tenant wants; the payload names instance and positions."""
+NOTICES_CHANNEL: Final = "gatework_notices"
+"""Notified, without content, when there is something for the consumer of notices or for the courier."""
+
+_PUT = text(
+    """
+    WITH put AS (
+        INSERT INTO outbox (tenant_id, topic, key, payload)
+        SELECT :tenant, given.topic, given.key, given.payload
+        FROM ROWS FROM (jsonb_to_recordset(:rows) AS (topic text, key text, payload jsonb))
+             WITH ORDINALITY AS given (topic, key, payload, n)
+        ORDER BY given.n RETURNING 1
+    )
+    SELECT pg_notify(:channel, '') FROM put LIMIT 1
+    """
+).bindparams(bindparam("rows", type_=JSONB))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +42,8 @@ class Recipients:
     Attributes:
         users: ids or usernames; an inactive or unknown one is left out.
         roles: everybody active who holds one of them; for holders of a permission see `permissions.roles_with`.
-        assignees: who holds the executions that the notice is about.
+        assignees: who holds the executions that the notice is about; without executions, any open one of the instance.
+        candidates: who may take those executions that nobody holds, where the step's assignment names somebody.
         owner: the instance's owner, or whoever created it where it has none.
         watchers: who watches the instance.
         but: ids of people who need not be told, above all whoever did it.
@@ -33,6 +52,7 @@ class Recipients:
     users: Sequence[UUID | str] = ()
     roles: Sequence[str] = ()
     assignees: bool = False
+    candidates: bool = False
     owner: bool = False
     watchers: bool = False
     but: Sequence[UUID | str] = ()
@@ -60,6 +80,20 @@ class About:
         return str(self.instance or self.object_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that people should hear of.
+
+    Attributes:
+        params: what only the cause knows (reason, level, due_at, …), JSON-ready; templates may use them.
+    """
+
+    kind: NoticeKind
+    recipients: Recipients
+    about: About
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
 async def put_notice(
     session: AsyncSession,
     tenant_id: UUID,
@@ -68,22 +102,32 @@ async def put_notice(
     about: About,
     params: Mapping[str, Any] | None = None,
 ) -> None:
-    """Leave a notice, to go out after the commit.
+    """Leave one notice, to go out after the commit of the transaction of what it tells of."""
+    notice = Notice(kind=kind, recipients=recipients, about=about, params=params or {})
+    await put_notices(session, tenant_id, [notice])
 
-    Args:
-        session: The transaction of what the notice tells of; not committed here.
-        tenant_id: The tenant of everything named.
-        kind: What it is.
-        recipients: Who is meant.
-        about: What it is about; names of instance, step and subject are read from there.
-        params: What only the cause knows (reason, level, due_at, …), JSON-ready; templates may use them.
-    """
-    payload = {
-        "kind": kind.value,
+
+async def put_notices(
+    session: AsyncSession, tenant_id: UUID, notices: Sequence[Notice], events: Mapping[str, Any] | None = None
+) -> None:
+    """Leave n notices in one statement, and with them the journal's `events` that webhooks want; none: no statement."""
+    rows = [{"topic": NOTICE_TOPIC, "key": one.about.key, "payload": _payload(one)} for one in notices]
+    if events is not None:
+        rows.append({"topic": EVENTS_TOPIC, "key": str(events["instance"]), "payload": dict(events)})
+    if rows:
+        connection = await session.connection()
+        await connection.execute(_PUT, {"tenant": tenant_id, "rows": rows, "channel": NOTICES_CHANNEL})
+
+
+def _payload(notice: Notice) -> dict[str, Any]:
+    recipients, about = notice.recipients, notice.about
+    return {
+        "kind": notice.kind.value,
         "recipients": {
             "users": [str(one) for one in recipients.users],
             "roles": list(recipients.roles),
             "assignees": recipients.assignees,
+            "candidates": recipients.candidates,
             "owner": recipients.owner,
             "watchers": recipients.watchers,
             "but": [str(one) for one in recipients.but],
@@ -94,6 +138,5 @@ async def put_notice(
             "object_type": about.object_type,
             "object_id": str(about.object_id),
         },
-        "params": dict(params or {}),
+        "params": dict(notice.params),
     }
-    await put_in_outbox(session, tenant_id, NOTICE_TOPIC, about.key, payload)

@@ -24,8 +24,8 @@ APPEND_ONLY: Final = frozenset(
 SEALED: Final = frozenset({"process_step", "step", "step_edge", "step_requirement"})
 """Steps of approved versions: written once, at approval."""
 
-DELETABLE: Final = frozenset({"document_link", "user_role"})
-"""Current facts whose history is in the audit trail."""
+DELETABLE: Final = frozenset({"document_link", "instance_watch", "user_role"})
+"""Current facts whose history is in the audit trail, and who watches what."""
 
 UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "tenant": ("chain_n", "chain_hash"),
@@ -36,6 +36,7 @@ UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "auth_token": ("last_seen_at", "revoked_at"),
     "command": ("signalled_at", "outcome", "settled_at", "settled_seq", "response_status", "response"),
     "request": ("command_ids", "response_status", "response"),
+    "notification": ("read_at",),
     "document": ("state", "title", "subject_id", "released_by", "released_at", "effective_at", "obsoleted_at"),
 }  # fmt: skip
 """Tables of which the application changes these columns only: who a user is, what a document names, never change."""
@@ -60,6 +61,13 @@ SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     "step_execution": (f"SELECT ({', '.join(_DEADLINES)})",),
     # sweep: which versions are over
     "process": ("SELECT",),
+    # courier: what is due to go out; what it says is read as the application, of one tenant
+    "notification_delivery": (
+        "SELECT (tenant_id, id, channel, user_id, webhook_id, channel_id, digest, state, next_attempt_at, attempts)",
+        "UPDATE (attempts, next_attempt_at)",
+    ),
+    # recorder: which events anybody wants
+    "webhook": ("SELECT (tenant_id, kinds, is_active, deleted_at)",),
 }
 """What the system role may do in all tenants at once; nothing else."""
 

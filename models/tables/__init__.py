@@ -12,6 +12,15 @@ from models.tables.identity import AuthToken, Tenant, UserAccount, UserRole
 from models.tables.instances import WorkflowInstance, WorkflowSubject
 from models.tables.journal import Journal
 from models.tables.measurements import Measurement, MeasurementDefinition
+from models.tables.notices import (
+    InstanceWatch,
+    Notification,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationPreference,
+    NotificationTemplate,
+    Webhook,
+)
 from models.tables.process import Process, ProcessStep, Step, StepEdge, StepRequirement
 from models.tables.subjects import Capa, Part, Subject, SubjectType
 
@@ -32,9 +41,15 @@ __all__ = [
     "EvidenceRecord",
     "IdentifierCounter",
     "Incident",
+    "InstanceWatch",
     "Journal",
     "Measurement",
     "MeasurementDefinition",
+    "Notification",
+    "NotificationChannel",
+    "NotificationDelivery",
+    "NotificationPreference",
+    "NotificationTemplate",
     "Outbox",
     "Part",
     "Process",
@@ -52,6 +67,7 @@ __all__ = [
     "Tenant",
     "UserAccount",
     "UserRole",
+    "Webhook",
     "WorkflowInstance",
     "WorkflowSubject",
     "metadata",

@@ -1,0 +1,149 @@
+"""The notices of a record: which of its events people or other systems hear of, and who.
+
+One outbox row per kind and step, whatever the number of subjects, and one for all events that webhooks want; a record
+that tells nobody anything costs no statement.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from activities.contract import Cohort
+from activities.projection import Place
+from models.flow import events as ev
+from models.flow.errors import describe
+from models.notices.kinds import NoticeKind
+from models.permissions import roles_with
+from models.store.notices import About, Notice, Recipients, put_notices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What one event tells: its kind, to whom, with what. Equal ones of a record are one notice."""
+
+    kind: NoticeKind
+    recipients: Recipients
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+def _entered(event: ev.ExecutionEntered) -> _Told | None:
+    if event.assignee is None:
+        return None
+    return _Told(kind=NoticeKind.EXECUTION_ASSIGNED, recipients=Recipients(users=(event.assignee,)))
+
+
+def _reassigned(event: ev.ExecutionReassigned) -> _Told | None:
+    if event.to is None:
+        return None
+    recipients = Recipients(users=(event.to,), but=_nobody_or(event.by))
+    return _Told(
+        kind=NoticeKind.EXECUTION_ASSIGNED, recipients=recipients, params=_given(actor=event.by, reason=event.reason)
+    )
+
+
+def _due_soon(_: ev.ReminderSent) -> _Told:
+    return _Told(kind=NoticeKind.EXECUTION_DUE_SOON, recipients=Recipients(assignees=True, candidates=True))
+
+
+def _overdue(_: ev.ExecutionOverdue) -> _Told:
+    recipients = Recipients(assignees=True, candidates=True, owner=True, watchers=True)
+    return _Told(kind=NoticeKind.EXECUTION_OVERDUE, recipients=recipients)
+
+
+def _escalated(event: ev.ExecutionEscalated) -> _Told:
+    named = [one.partition(":") for one in event.to]
+    recipients = Recipients(
+        users=tuple(name for what, _, name in named if what == "user"),
+        roles=tuple(name for what, _, name in named if what == "role"),
+        owner=not event.to,
+    )
+    return _Told(kind=NoticeKind.ESCALATION, recipients=recipients, params=_given(level=event.level))
+
+
+def _incident(event: ev.IncidentOpened) -> _Told:
+    recipients = Recipients(roles=roles_with("ops.incident_resolve"), assignees=True, owner=True, watchers=True)
+    said = _given(code=event.code, message=describe(event.code, event.params))
+    return _Told(kind=NoticeKind.INCIDENT_OPENED, recipients=recipients, params=said)
+
+
+def _signoff(event: ev.SignoffAwaited) -> _Told:
+    recipients = Recipients(roles=roles_with("execution.signoff"), but=_nobody_or(event.by))
+    return _Told(kind=NoticeKind.SIGNOFF_AWAITED, recipients=recipients, params=_given(actor=event.by))
+
+
+def _stopped(event: ev.InstanceHeld | ev.InstanceResumed | ev.InstanceCancelled) -> _Told:
+    recipients = Recipients(owner=True, watchers=True, assignees=True, but=_nobody_or(event.by))
+    return _Told(kind=NoticeKind(event.kind), recipients=recipients, params=_given(actor=event.by, reason=event.reason))
+
+
+def _completed(_: ev.InstanceCompleted) -> _Told:
+    return _Told(kind=NoticeKind.INSTANCE_COMPLETED, recipients=Recipients(owner=True, watchers=True))
+
+
+_TELLS: Final[Mapping[str, Callable[[Any], _Told | None]]] = {
+    "execution_entered": _entered,
+    "execution_reassigned": _reassigned,
+    "reminder_sent": _due_soon,
+    "execution_overdue": _overdue,
+    "execution_escalated": _escalated,
+    "incident_opened": _incident,
+    "signoff_awaited": _signoff,
+    "instance_held": _stopped,
+    "instance_resumed": _stopped,
+    "instance_cancelled": _stopped,
+    "instance_completed": _completed,
+}
+"""Event → what it tells; all others tell people nothing."""
+
+
+async def tell(
+    session: AsyncSession, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str]
+) -> None:
+    """Leave the notices of a record in the outbox.
+
+    Args:
+        session: The record's transaction.
+        place: The instance.
+        cohorts: What was recorded.
+        first: Journal position of the first of them.
+        wanted: Kinds of events that webhooks of the tenant want.
+    """
+    seqs = [seq for seq, cohort in enumerate(cohorts, start=first) if cohort.event.kind in wanted]
+    notices = notices_of(place, cohorts)
+    if notices or seqs:
+        events = {"instance": str(place.instance), "seqs": seqs} if seqs else None
+        await put_notices(session, place.tenant, notices, events)
+
+
+def notices_of(place: Place, cohorts: Sequence[Cohort]) -> list[Notice]:
+    """One notice for each kind, step and wording; its executions are those of all cohorts together."""
+    gathered: dict[tuple[_Told, str], list[UUID]] = {}
+    for cohort in cohorts:
+        tells = _TELLS.get(cohort.event.kind)
+        told = None if tells is None else tells(cohort.event)
+        if told is None:
+            continue
+        ref = getattr(cohort.event, "ref", None)
+        at = gathered.setdefault((told, "" if ref is None else ref.step), [])
+        if ref is not None and ref.step:
+            at.extend(place.ids(ref, cohort.subjects))
+    return [
+        Notice(
+            kind=told.kind,
+            recipients=told.recipients,
+            about=About(instance=place.instance, executions=executions),
+            params=dict(told.params),
+        )
+        for (told, _), executions in gathered.items()
+    ]
+
+
+def _given(**params: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, value) for name, value in params.items() if value)
+
+
+def _nobody_or(by: str | None) -> tuple[str, ...]:
+    return () if by is None else (by,)
