@@ -33,7 +33,11 @@ from models.flow import events as ev
 from models.flow.batch import Decision, decide_all
 from models.flow.carry import restore
 from models.flow.cohorts import pack
+from models.flow.facts import Facts
 from models.flow.state import Ref, State
+
+MANY_COMMANDS, MANY_TOKENS = 200, 2_000
+"""From which on a decision may take longer than a moment: a batch release touches every token."""
 
 
 class Advancer:
@@ -138,9 +142,16 @@ class _Advancing:
         while True:
             facts = await reading.facts(batch, request.now, self._entering())
             commands = commands_of(replace(request.work, rechecks=self._looks(batch)), facts.commands, request.now)
-            decision = decide_all(self._definition.graph, self._state, commands, facts.facts(), request.now)
+            decision = await self._decide(commands, facts.facts())
             if not await reading.add_stale(batch, self._carried_along(decision)):
                 return batch, decision
+
+    async def _decide(self, commands: Sequence[cmd.Command], facts: Facts) -> Decision:
+        """In a thread where it may take long: the SDK's watch of activations stands on the worker's event loop."""
+        graph, state, now = self._definition.graph, self._state, self._request.now
+        if len(commands) < MANY_COMMANDS and len(state.tokens) + self._request.work.subjects < MANY_TOKENS:
+            return decide_all(graph, state, commands, facts, now)
+        return await asyncio.to_thread(decide_all, graph, state, commands, facts, now)
 
     def later(self, batch: Batch) -> tuple[Ref, ...]:
         """What waits until the commands for the same subjects have taken effect."""

@@ -1,5 +1,6 @@
 """Journal rows and cohorts of events: one row per cohort, its event as JSON without what the row's columns say."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
@@ -50,7 +51,8 @@ async def fold_journal(connection: AsyncConnection, tenant_id: UUID, instance_id
     """The state that the whole journal of an instance folds to."""
     state = State(instance_id=str(instance_id))
     while page := await read_after(connection, tenant_id, instance_id, state.seq):
-        state = fold_cohorts(state, (cohort for _, cohort in page))
+        # In a thread, for a long story must not stop the worker's event loop.
+        state = await asyncio.to_thread(fold_cohorts, state, [cohort for _, cohort in page])
         state.seq = page[-1][0]
     return state
 

@@ -40,6 +40,8 @@ class Engine:
         state = loaded.state if carried is None else carried
         self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
         self._remembered = False
+        self.moved = 0
+        """Executions to which something happened with the last record."""
 
     async def begin(self, subjects: int) -> None:
         """First record of a new instance: every subject at the first step."""
@@ -129,6 +131,7 @@ class Engine:
         if recorded.state is not None:
             self.state = restore(recorded.state)
         elif happened := recorded.happened():
+            self.moved = sum(len(cohort.subjects) for cohort in happened)
             self.state = fold_packed(self.state, happened)
             self.state.seq = recorded.seq
 

@@ -23,6 +23,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.engine import Engine, told
     from workflows.inbox import Inbox
 
+LARGE_PASS = 1_000
+"""Executions moved by one pass after which the next one gets a workflow task of its own."""
+BREATH = timedelta(milliseconds=1)
+
 
 @workflow.defn(name=WORKFLOW)
 class ProcessInstance:
@@ -135,6 +139,10 @@ class ProcessInstance:
                 return engine.carry_on(self._start, self._inbox.leftovers())
             await workflow.wait_condition(lambda: self._has_work(engine))
             await self._pass(engine)
+            if engine.moved >= LARGE_PASS and self._has_work(engine):
+                # Ends the workflow task, which would go on through all batches of a bulk command: what was recorded is
+                # in the history, signals come in, and Temporal does not take the task for stuck.
+                await workflow.sleep(BREATH)
         self._show(engine)
         for waiting in (self._timer, self._showing):
             if waiting is not None:

@@ -5,9 +5,10 @@ across an event of the whole instance. `unpack(pack(x))` folds to the same state
 """
 
 import json
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Any, get_args
 
 from models.flow import events as ev
 from models.flow.batch import Happened
@@ -79,8 +80,14 @@ def _shape(event: ev.Event, ref: Ref) -> Hashable:
         case ev.CommandRefused(at=at, code=code, params=params):
             return (event.kind, ref[1:], at, code, json.dumps(params, sort_keys=True, default=str))
         case _:
-            shape: Hashable = _standing_for_all(event)
-            return shape
+            return (ref[1:], _VALUES[type(event)](event))
+
+
+_VALUES: Mapping[type[Any], Callable[[ev.Event], Hashable]] = {
+    kind: attrgetter("kind", *(one.name for one in fields(kind) if one.name not in {"kind", "ref"}))
+    for kind in get_args(ev.Event)
+}
+"""What tells two events of one kind apart, beside their place: all other fields."""
 
 
 def unpack(cohorts: Iterable[Cohort]) -> Iterator[Happened]:

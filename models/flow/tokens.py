@@ -130,16 +130,21 @@ def resume(state: State, event: ev.InstanceResumed) -> None:
     def later(moment: datetime | None) -> datetime | None:
         return None if moment is None else moved.get(moment, moment + held)
 
-    for ref, token in state.tokens.items():
-        if token.marks not in all_marks:
-            all_marks[token.marks] = tuple(moved.get(mark, mark + held) for mark in token.marks)
-        state.tokens[ref] = replace(
-            token,
-            due_at=later(token.due_at),
-            limit_at=later(token.limit_at),
-            wake_at=later(token.wake_at),
-            marks=all_marks[token.marks],
-        )
+    # By identity, for thousands share a token; `before` keeps those alive whose identity is remembered.
+    resumed: dict[int, Token] = {}
+    before = dict(state.tokens)
+    for ref, token in before.items():
+        if id(token) not in resumed:
+            if token.marks not in all_marks:
+                all_marks[token.marks] = tuple(moved.get(mark, mark + held) for mark in token.marks)
+            resumed[id(token)] = replace(
+                token,
+                due_at=later(token.due_at),
+                limit_at=later(token.limit_at),
+                wake_at=later(token.wake_at),
+                marks=all_marks[token.marks],
+            )
+        state.tokens[ref] = resumed[id(token)]
 
 
 def close(state: State, status: InstanceStatus) -> None:
