@@ -26,6 +26,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "assignee": st.sampled_from([None, "ann"]),
     "to": st.sampled_from([None, "ann", "bob"]),
     "hop": st.booleans(),
+    "branch": st.just("f.1.1"),
 }
 """What the fields of events are drawn from; the others come from their types."""
 KINDS = [one for one in get_args(ev.ExecutionEvent) if one is not ev.IncidentOpened]
