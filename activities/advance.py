@@ -22,6 +22,7 @@ from activities.definitions import Definition, Definitions
 from activities.facts import Reading
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.locking import lock_instance, missed
+from activities.migrating import migration_facts, migration_of, target_of
 from activities.projection import Place
 from activities.record import Writing
 from activities.states import States
@@ -80,16 +81,16 @@ class Advancer:
         tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
         async with tenant_session(self._engine, tenant) as session:
             connection = await session.connection()
-            definition = await self._definitions.of(connection, tenant, instance)
-            place = Place(tenant, instance, definition.process_id)
-            locked = await lock_instance(connection, place)
+            locked = await lock_instance(connection, tenant, instance)
+            place = locked.place
             if locked.seq != request.expected_seq:
                 return (await missed(connection, place, request.expected_seq, locked.seq)).slim()
             state = self._state(instance, request)
             if state is None:
                 return Recorded(status="forgotten", seq=locked.seq)
+            definition = await self._definitions.version(connection, tenant, place.process)
             advancing = _Advancing(session, place, definition, request, state)
-            batch, decision = await advancing.decided()
+            batch, decision = await advancing.decided(self._definitions)
             if not may_ask_for_children and any(isinstance(one.event, ev.ChildRequested) for one in decision.happened):
                 self._states.keep(instance, state)
                 raise _ChildrenAskedFor
@@ -99,7 +100,9 @@ class Advancer:
                 session.expunge_all()
                 before = await look_before(connection, place, decision.happened, batch)
                 asked, wanted = _asked(batch, tenant), self._subscriptions.of(tenant)
-                writing = Writing(session, place, definition, self._engine, locked, asked, before, wanted)
+                writing = Writing(
+                    session, place, definition, self._engine, locked, asked, before, wanted, advancing.target
+                )
                 recorded = await writing.write(wire(pack(decision.happened)), decision.outcomes)
         if recorded.status == "recorded" or not request.work.rechecks:
             # A run forgets looks that came to nothing; this state would not.
@@ -127,8 +130,10 @@ class _Advancing:
         self._request = request
         self._state = state
         self._reading = Reading(session, place.tenant, place.instance, definition)
+        self.target: Definition | None = None
+        """The version that a migration leads to."""
 
-    async def decided(self) -> tuple[Batch, Decision]:
+    async def decided(self, definitions: Definitions) -> tuple[Batch, Decision]:
         """The commands that go together, and what they come to.
 
         A batch release carries siblings along. One whose evidence changed while it waited, and at which nobody looked
@@ -136,6 +141,9 @@ class _Advancing:
         """
         request, reading = self._request, self._reading
         batch = await reading.cut(request.work.commands)
+        if (asked := migration_of(batch)) is not None:
+            self.target = await target_of(reading, definitions, asked)
+            return batch, await self._migrated(batch, asked)
         await reading.add_rechecks(batch, self._looks(batch))
         await reading.add_beside(batch)
         await reading.add_siblings(batch)
@@ -153,8 +161,17 @@ class _Advancing:
             return decide_all(graph, state, commands, facts, now)
         return await asyncio.to_thread(decide_all, graph, state, commands, facts, now)
 
+    async def _migrated(self, batch: Batch, asked: CommandRow) -> Decision:
+        """A migration goes alone: whatever is to be looked at comes with the next batch, under the new version."""
+        now = self._request.now
+        facts = await migration_facts(self._reading, batch, self._state, asked, self.target, now)
+        commands = commands_of(replace(self._request.work, rechecks=(), deadlines=False), facts.commands, now)
+        return await self._decide(commands, facts.facts())
+
     def later(self, batch: Batch) -> tuple[Ref, ...]:
         """What waits until the commands for the same subjects have taken effect."""
+        if migration_of(batch) is not None:
+            return self._request.work.rechecks
         taken = _subjects(batch.rows)
         return tuple(ref for ref in self._request.work.rechecks if ref.subject in taken)
 

@@ -54,6 +54,7 @@ async def create_child(
     process = await session.get(Process, (place.tenant, UUID(str(requirement.config["process_id"]))))
     if process is None or process.status not in {"approved", "deprecated"}:
         raise ChildProcessUnusableError(f"{requirement.name}: its process is not approved")
+    kept = asking.kept_gates.get(requirement.key)
     identifier = await next_identifier(engine, place.tenant, process.category, event.at.year)
     subjects = await _subjects(session, engine, place, requirement, process, asking, identifier, event.at.year)
     await create_instance(
@@ -69,7 +70,7 @@ async def create_child(
         created_by=parent.created_by,
         parent_instance_id=place.instance,
         triggered_by=asking.id,
-        triggered_requirement_id=requirement_id(place.process, event.ref.step, requirement.key),
+        triggered_requirement_id=UUID(kept) if kept else requirement_id(place.process, event.ref.step, requirement.key),
         child_no=event.number,
         start_after=STARTED_BY_PARENT,
     )

@@ -17,7 +17,7 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Deadlines, Facts, Past, Unmet, Visits
+from models.flow.facts import Deadlines, Facts, Past, Target, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -84,7 +84,7 @@ class Loaded:
     """An instance as PostgreSQL knows it.
 
     Attributes:
-        graph: canonical JSON of the pinned process version.
+        process_id, graph: the pinned process version, in canonical JSON.
         state: carried form of the journal's fold (`models.flow.carry`); None where the caller brought its own.
         rechecks: executions that can move by themselves, wait, or await a sign-off; a run that came back looks again.
         unsettled: accepted commands without an outcome, oldest first.
@@ -92,6 +92,7 @@ class Loaded:
     """
 
     info: InstanceInfo
+    process_id: str = ""
     graph: Mapping[str, Any]
     subjects: int
     state: Mapping[str, Any] | None
@@ -192,8 +193,9 @@ _KINDS: dict[str, Any] = {
     "rewind": cmd.Rewind,
     "add_subjects": cmd.AddSubjects,
     "remove_subjects": cmd.RemoveSubjects,
+    "migrate": cmd.Migrate,
 }
-INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects"})
+INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects", "migrate"})
 COMMAND_KINDS = frozenset(_KINDS)
 
 
@@ -218,6 +220,7 @@ class BatchFacts:
     closed: tuple[tuple[Ref, str], ...] = ()
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
+    target: Target | None = None
 
     def facts(self) -> Facts:
         """As the core wants them."""
@@ -234,6 +237,7 @@ class BatchFacts:
             closed=dict(self.closed),
             past=self.past,
             numbers=self.numbers,
+            target=self.target,
         )
 
 

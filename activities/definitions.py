@@ -14,11 +14,9 @@ CAPACITY = 500
 
 _READ = text(
     """
-    SELECT i.process_id, p.key, p.name, p.category, p.graph, t.key AS tenant_key
-    FROM workflow_instance i
-    JOIN process p ON (p.tenant_id, p.id) = (i.tenant_id, i.process_id)
-    JOIN tenant t ON t.id = i.tenant_id
-    WHERE i.tenant_id = :tenant AND i.id = :instance
+    SELECT p.key, p.name, p.category, p.graph, t.key AS tenant_key
+    FROM process p JOIN tenant t ON t.id = p.tenant_id
+    WHERE p.tenant_id = :tenant AND p.id = :process AND p.graph_hash IS NOT NULL
     """
 )
 
@@ -37,28 +35,27 @@ class Definition:
 
 
 class Definitions:
-    """The versions that this worker's instances are pinned to, least recently used out first."""
+    """The versions that were used last, by id: which one an instance is pinned to is read with the instance."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._by_instance: OrderedDict[UUID, UUID] = OrderedDict()
-        self._by_process: OrderedDict[UUID, Definition] = OrderedDict()
+        self._known: OrderedDict[UUID, Definition] = OrderedDict()
 
-    async def of(self, connection: AsyncConnection, tenant_id: UUID, instance_id: UUID) -> Definition:
-        """The version an instance is pinned to.
+    async def version(self, connection: AsyncConnection, tenant_id: UUID, process_id: UUID) -> Definition:
+        """One approved version.
 
         Raises:
-            LookupError: no such instance in this tenant.
+            LookupError: no such version in this tenant.
         """
-        known = self._by_instance.get(instance_id)
-        if known is not None and known in self._by_process:
-            self._by_process.move_to_end(known)
-            return self._by_process[known]
-        row = (await connection.execute(_READ, {"tenant": tenant_id, "instance": instance_id})).mappings().one_or_none()
+        known = self._known.get(process_id)
+        if known is not None:
+            self._known.move_to_end(process_id)
+            return known
+        keys = {"tenant": tenant_id, "process": process_id}
+        row = (await connection.execute(_READ, keys)).mappings().one_or_none()
         if row is None:
-            raise LookupError(f"no instance {instance_id}")
-        process_id = row["process_id"]
-        found = self._by_process.get(process_id) or Definition(
+            raise LookupError(f"no approved process {process_id}")
+        found = Definition(
             process_id=process_id,
             key=row["key"],
             name=row["name"],
@@ -67,13 +64,7 @@ class Definitions:
             json=row["graph"],
             graph=parse_graph(row["graph"]),
         )
-        self._remember(instance_id, found)
+        self._known[process_id] = found
+        while len(self._known) > CAPACITY:
+            self._known.popitem(last=False)
         return found
-
-    def _remember(self, instance_id: UUID, definition: Definition) -> None:
-        self._by_process[definition.process_id] = definition
-        self._by_instance[instance_id] = definition.process_id
-        while len(self._by_process) > CAPACITY:
-            self._by_process.popitem(last=False)
-        while len(self._by_instance) > 20 * CAPACITY:
-            self._by_instance.popitem(last=False)

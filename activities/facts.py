@@ -167,7 +167,7 @@ class Reading:
             unmet=await self._unmet(batch),
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
-            visits=await self._visits(leaving, targets),
+            visits=await self.visits(leaving, targets),
             deadlines=self._deadlines([*targets, *entering], now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
@@ -230,7 +230,8 @@ class Reading:
         found = await approvers_of(self.session, self.tenant, list(asked))
         return tuple((asked[one], tuple(sorted(users))) for one, users in found.items())
 
-    async def _visits(self, subjects: Sequence[int], steps: Sequence[str]) -> tuple[tuple[int, str, int, int], ...]:
+    async def visits(self, subjects: Sequence[int], steps: Sequence[str]) -> tuple[tuple[int, str, int, int], ...]:
+        """(subject, step, last visit, visits that count), where there are any."""
         if not subjects or not steps:
             return ()
         connection = await self.session.connection()

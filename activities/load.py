@@ -19,7 +19,7 @@ from models.flow.status import DONE_BUT_OPEN
 
 _INSTANCE = text(
     """
-    SELECT i.identifier, i.name, i.parent_instance_id,
+    SELECT i.process_id, i.identifier, i.name, i.parent_instance_id,
            (SELECT count(*) FROM workflow_subject w
             WHERE (w.tenant_id, w.instance_id) = (i.tenant_id, i.id)) AS subjects
     FROM workflow_instance i WHERE i.tenant_id = :tenant AND i.id = :instance
@@ -51,9 +51,9 @@ class Loader:
         tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
         async with tenant_session(self._engine, tenant) as session:
             connection = await session.connection()
-            definition = await self._definitions.of(connection, tenant, instance)
             keys = {"tenant": tenant, "instance": instance}
             row = (await connection.execute(_INSTANCE, keys)).mappings().one()
+            definition = await self._definitions.version(connection, tenant, row["process_id"])
             info = InstanceInfo(
                 identifier=row["identifier"],
                 name=row["name"],
@@ -65,10 +65,17 @@ class Loader:
                 parent_instance_id=None if row["parent_instance_id"] is None else str(row["parent_instance_id"]),
             )
             if not request.with_state:
-                return Loaded(info=info, graph=definition.json, subjects=row["subjects"], state=None)
+                return Loaded(
+                    info=info,
+                    process_id=str(definition.process_id),
+                    graph=definition.json,
+                    subjects=row["subjects"],
+                    state=None,
+                )
             state = await fold_journal(connection, tenant, instance)
             return Loaded(
                 info=info,
+                process_id=str(definition.process_id),
                 graph=definition.json,
                 subjects=row["subjects"],
                 state=carry(state),

@@ -18,7 +18,7 @@ LARGE_GAP = 500
 
 _LOCK = text(
     """
-    SELECT seq, record_no, chain_n, chain_hash, parent_instance_id FROM workflow_instance
+    SELECT process_id, seq, record_no, chain_n, chain_hash, parent_instance_id FROM workflow_instance
     WHERE tenant_id = :tenant AND id = :instance FOR NO KEY UPDATE
     """
 )
@@ -28,23 +28,30 @@ _LOCK = text(
 class Locked:
     """The instance as this transaction holds it. Evidence writes wait for this lock, so what is read under it stays."""
 
+    place: Place
     seq: int
     record_no: int
     head: Head
     parent: UUID | None
 
 
-async def lock_instance(connection: AsyncConnection, place: Place) -> Locked:
-    """Lock the instance row and read where its journal and its chain stand."""
-    row = (await connection.execute(_LOCK, {"tenant": place.tenant, "instance": place.instance})).mappings().one()
+async def lock_instance(connection: AsyncConnection, tenant: UUID, instance: UUID) -> Locked:
+    """Lock the instance row; read which version it is pinned to, and where its journal and its chain stand."""
+    row = (await connection.execute(_LOCK, {"tenant": tenant, "instance": instance})).mappings().one()
     head = Head(
-        tenant_id=place.tenant,
+        tenant_id=tenant,
         chain=Chain.INSTANCE,
-        chain_id=place.instance,
+        chain_id=instance,
         n=row["chain_n"],
         hash=row["chain_hash"],
     )
-    return Locked(seq=row["seq"], record_no=row["record_no"], head=head, parent=row["parent_instance_id"])
+    return Locked(
+        place=Place(tenant, instance, row["process_id"]),
+        seq=row["seq"],
+        record_no=row["record_no"],
+        head=head,
+        parent=row["parent_instance_id"],
+    )
 
 
 async def missed(connection: AsyncConnection, place: Place, expected: int, seq: int) -> Recorded:

@@ -3,6 +3,7 @@
 One statement per cohort, whatever its size. The twin of `models.flow.evolve`: a test folds both and compares.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.contract import Cohort
 from models.flow import events as ev
 from models.flow.errors import describe
-from models.flow.ids import step_id
+from models.flow.ids import requirement_id, step_id
 from models.flow.state import Ref, execution_ids
 
 _RUNNING = text(
@@ -77,6 +78,18 @@ _ADD_SUBJECTS = text(
     """
 )
 _MIGRATE = text("UPDATE workflow_instance SET process_id = :process WHERE tenant_id = :tenant AND id = :instance")
+_KEEP = text(
+    """
+    UPDATE step_execution e
+    SET step_id = m.step_id,
+        kept_gates = CAST(m.given AS jsonb)
+                     || COALESCE((SELECT jsonb_object_agg(k.key, k.value) FROM jsonb_each(e.kept_gates) k
+                                  WHERE CAST(m.given AS jsonb) ? k.key), '{}'::jsonb)
+    FROM unnest(CAST(:steps AS text[]), CAST(:step_ids AS uuid[]), CAST(:given AS text[])) AS m (step, step_id, given)
+    WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance AND e.exited_at IS NULL AND e.step_key = m.step
+    """
+)
+"""Executions that stay belong to the step of the new version, and know by which ids their evidence goes on counting."""
 _OPEN_INCIDENT = text(
     """
     INSERT INTO incident (tenant_id, id, instance_id, execution_id, code, message, params, opened_at)
@@ -213,8 +226,22 @@ async def project(connection: AsyncConnection, place: Place, cohort: Cohort, sta
             await connection.execute(_MOVE_DEADLINES, shift)
         case ev.InstanceAmended(changes=changes):
             await _amend(connection, place, changes)
+        case ev.InstanceMigrated() if cohort.event.kept:
+            keys = {"tenant": place.tenant, "instance": place.instance}
+            await connection.execute(_KEEP, keys | _kept(cohort.event))
         case _:
             pass
+
+
+def _kept(event: ev.InstanceMigrated) -> dict[str, list[Any]]:
+    """For each step at which executions stay: its row now, and requirement key → id under which evidence was given."""
+    before, after = UUID(event.from_process_id), UUID(event.process_id)
+    given = [{key: str(requirement_id(before, step, key)) for key in keys} for step, keys in event.kept.items()]
+    return {
+        "steps": list(event.kept),
+        "step_ids": [step_id(after, step) for step in event.kept],
+        "given": [json.dumps(one) for one in given],
+    }
 
 
 @cache

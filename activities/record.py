@@ -25,6 +25,7 @@ from activities.gates import close_gates_of, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
 from activities.locking import Locked, lock_instance, missed
+from activities.migrating import change_gates
 from activities.notices import tell
 from activities.projection import Place, project, starts_to_join
 from activities.rebuild import origin_of, with_origin
@@ -34,6 +35,7 @@ from models.db import tenant_session
 from models.flow import events as ev
 from models.flow.batch import Outcome
 from models.flow.cohorts import unpack
+from models.flow.graph import Graph
 from models.flow.state import Ref
 from models.store.audit import engine_actor, write_audit
 from models.store.chained import add_chained
@@ -79,15 +81,15 @@ class Recorder:
         try:
             async with tenant_session(self._engine, tenant) as session:
                 connection = await session.connection()
-                definition = await self._definitions.of(connection, tenant, instance)
-                place = Place(tenant, instance, definition.process_id)
-                locked = await lock_instance(connection, place)
+                locked = await lock_instance(connection, tenant, instance)
+                place = locked.place
                 asked = await _asked(connection, place, request)
                 settled = tuple(identity for identity, one in asked.items() if one.settled)
                 if locked.seq != request.expected_seq or settled or not request.cohorts:
                     known = await missed(connection, place, request.expected_seq, locked.seq)
                     return replace(known.slim(), settled=settled)
                 happened = tuple(unpack(cohort.core() for cohort in request.cohorts))
+                definition = await self._definitions.version(connection, tenant, place.process)
                 before = await look_before(connection, place, happened)
                 wanted = self._subscriptions.of(tenant)
                 writing = Writing(session, place, definition, self._engine, locked, asked, before, wanted)
@@ -119,6 +121,10 @@ class Writing:
     before: Mapping[Ref, Before]
     wanted: frozenset[str] = frozenset()
     """Kinds of events that webhooks of the tenant want."""
+    target: Definition | None = None
+    """The version that a migration in this record leads to."""
+    former: Graph | None = None
+    """The graph that it led away from, once it happened; what is left then is left there."""
 
     async def write(self, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome]) -> Recorded:
         """Rows, journal, outcomes, audit entries, one link of the chain, one NOTIFY."""
@@ -133,6 +139,8 @@ class Writing:
         for number, cohort in enumerate(cohorts):
             if number not in starts:
                 await project(connection, self.place, cohort, starts.get(joined.get(number, -1)))
+            if isinstance(cohort.event, ev.InstanceMigrated):
+                await self._migrate(cohort.event, trail)
             await self._follow(cohort, locked, locked.seq + 1 + number)
             trail.note(cohort)
         await tell(self.session, self.place, cohorts, locked.seq + 1, self.wanted)
@@ -147,6 +155,15 @@ class Writing:
         notice = {"channel": RECORD_CHANNEL, "payload": f"{self.place.instance} {seq}"}
         await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
         return Recorded(status="recorded", seq=seq, cohorts=for_the_run)
+
+    async def _migrate(self, event: ev.InstanceMigrated, trail: Trail) -> None:
+        """From here on this record is about the version that the instance is pinned to now."""
+        if self.target is None or str(self.target.process_id) != event.process_id:
+            raise LookupError(f"the version {event.process_id} is not at hand")
+        self.former = trail.former = self.definition.graph
+        self.definition, trail.graph = self.target, self.target.graph
+        self.place = replace(self.place, process=self.target.process_id)
+        await change_gates(self.session, self.place, self.former, self.definition.graph, event)
 
     async def _with_origin(self, connection: AsyncConnection, cohorts: Sequence[Cohort]) -> list[Cohort]:
         """The first record says what the instance began as, so that its past can be told from the journal alone."""
@@ -180,9 +197,10 @@ class Writing:
                 ids = self.place.ids(ref, cohort.subjects)
                 await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
             case ev.ExecutionDiverted(ref=ref, by=by, reason=reason):
+                graph = self.former or self.definition.graph
                 ids = self.place.ids(ref, cohort.subjects)
-                await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
-                if nests(self.definition.graph, ref.step):
+                await close_gates_of(self.session, self.place, graph, ref.step, ids, cohort.event.at)
+                if nests(graph, ref.step):
                     await cascade(self.session, self.place, "cancel", by, reason, seq, of=ids)
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))

@@ -44,7 +44,7 @@ _BECOMES: Mapping[str, str] = {
 }
 _SILENT = frozenset({"execution_checked", "child_started", "reminder_sent"})
 """Events of the engine's own bookkeeping: in the journal, not in the audit trail."""
-_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop", "counts", "marks", "mark", "origin"})
+_OWN_FIELDS = frozenset({"ref", "at", "by", "reason", "forced", "hop", "counts", "marks", "mark", "looks", "origin"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +129,8 @@ class Trail:
     asked: Mapping[str, Asked]
     before: Mapping[Ref, Before]
     drafts: list[AuditDraft] = field(default_factory=list)
+    former: Graph | None = None
+    """The graph before a migration in this record."""
     _values: dict[Ref, Json | None] = field(default_factory=dict)
     """What each execution shows now; equal ones are the same object."""
     _known: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
@@ -206,7 +208,8 @@ class Trail:
         details = {name: value for name, value in event_data(event).items() if name not in _OWN_FIELDS and value}
         ref: Ref | None = getattr(event, "ref", None)
         if ref is not None and ref.step:
-            details["step"] = self.graph.steps[ref.step].name
+            steps = self.graph.steps if self.former is None or ref.step in self.graph.steps else self.former.steps
+            details["step"] = steps[ref.step].name
             details["visit"] = ref.visit
         return details
 

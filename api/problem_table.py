@@ -28,6 +28,8 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "instance_full": 409,
     "internal_error": 500,
     "never_visited": 409,
+    "migration_no_image": 409,
+    "migration_other_version": 409,
     "no_route": 409,
     "not_awaiting_signoff": 409,
     "not_begun": 409,
@@ -85,6 +87,8 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "version_not_approved": 409,
     "draft_exists": 409,
     "effective_dates_invalid": 422,
+    "migration_other_process": 409,
+    "migration_step_unknown": 422,
     # instances and commands
     "subjects_required": 422,
     "subjects_too_many": 422,

@@ -14,7 +14,7 @@ _ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.e
 _QUALITY: Final = _ENGINEER | {
     "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "execution.skip",
     "execution.move", "execution.rewind", "instance.subjects", "evidence.amend",
-    "evidence.disposition", "instance.control", "ops.incident_resolve", "process.approve",
+    "evidence.disposition", "instance.control", "instance.migrate", "ops.incident_resolve", "process.approve",
 }  # fmt: skip
 
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {

@@ -100,9 +100,9 @@ def _told(counts: dict[S, int]) -> str:
 
 def _blockers(state: State, graph: Graph) -> list[str]:
     stuck = [(ref, token) for ref, token in state.tokens.items() if token.incident][:20]
-    lines = [f"- **Incident** at {graph.steps[ref.step].name}, subject {ref.subject + 1}" for ref, _ in stuck]
+    lines = [f"- **Incident** at {graph.name_of(ref.step)}, subject {ref.subject + 1}" for ref, _ in stuck]
     lines += [
-        f"- Child `{child_id}` runs for {graph.steps[child.ref.step].name}"
+        f"- Child `{child_id}` runs for {graph.name_of(child.ref.step)}"
         for child_id, child in list(state.children.items())[:20]
     ]
     return ["", *lines] if lines else []

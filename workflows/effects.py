@@ -31,8 +31,8 @@ async def start_children(start: InstanceInput, engine: Engine) -> tuple[str, ...
 
 
 async def _start(start: InstanceInput, engine: Engine, child_id: str, child: Child) -> None:
-    step = engine.graph.steps[child.ref.step]
-    told = f"child of {engine.info.identifier} · {step.name} · {child.requirement}"
+    step = engine.graph.name_of(child.ref.step)
+    told = f"child of {engine.info.identifier} · {step} · {child.requirement}"
     try:
         await workflow.start_child_workflow(
             WORKFLOW,

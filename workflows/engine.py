@@ -12,6 +12,7 @@ from activities.contract import (
     AdvanceRequest,
     InstanceKey,
     Loaded,
+    LoadRequest,
     Recorded,
     RecordRequest,
     Work,
@@ -25,7 +26,7 @@ from models.flow.folding import fold_packed
 from models.flow.graph import parse_graph
 from models.flow.state import Child, Ref, State, incident_id
 from models.flow.status import InstanceStatus
-from workflows.calls import Poison, advance, record
+from workflows.calls import Poison, advance, load_instance, record
 from workflows.contract import InstanceInput, Waiting
 
 
@@ -37,11 +38,20 @@ class Engine:
         self.key = key
         self.info = loaded.info
         self.graph = parse_graph(loaded.graph)
+        self._process_id = loaded.process_id
         state = loaded.state if carried is None else carried
         self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
         self._remembered = False
         self.moved = 0
         """Executions to which something happened with the last record."""
+
+    async def keep_up(self) -> None:
+        """Take the graph of the version that a migration led to, to show it; advance decides by it already."""
+        if self.state.process_id in {"", self._process_id}:
+            return
+        loaded = await load_instance(LoadRequest(key=self.key, with_state=False))
+        self.info, self.graph = loaded.info, parse_graph(loaded.graph)
+        self._process_id = self.state.process_id
 
     async def begin(self, subjects: int) -> None:
         """First record of a new instance: every subject at the first step."""

@@ -139,6 +139,7 @@ class ProcessInstance:
                 return engine.carry_on(self._start, self._inbox.leftovers())
             await workflow.wait_condition(lambda: self._has_work(engine))
             await self._pass(engine)
+            await engine.keep_up()
             if engine.moved >= LARGE_PASS and self._has_work(engine):
                 # Ends the workflow task, which would go on through all batches of a bulk command: what was recorded is
                 # in the history, signals come in, and Temporal does not take the task for stuck.

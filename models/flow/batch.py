@@ -121,7 +121,7 @@ class _Known:
 _WORDS: dict[str, str] = {
     "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
     "cancel": "cancelled", "amend": "amended", "skip": "skipped", "move": "moved", "rewind": "rewound",
-    "add_subjects": "added", "remove_subjects": "removed",
+    "add_subjects": "added", "remove_subjects": "removed", "migrate": "migrated",
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ def carry(state: State) -> dict[str, Any]:
         "status": state.status.value,
         "seq": state.seq,
         "held_at": _to_number(state.held_at),
+        "process": state.process_id,
         "finished": dict(state.finished),
         "subjects": state.subjects,
         "users": _pack_ids(numbers),
@@ -98,6 +99,7 @@ def restore(data: Mapping[str, Any]) -> State:
         children=_read_children(data["children"]),
         finished=dict(data["finished"]),
         held_at=_to_time(data["held_at"]),
+        process_id=data.get("process", ""),
         subjects=data["subjects"],
         arrived={subject: tuple(Arrival(*one) for one in arrivals) for subject, *arrivals in data["arrived"]},
         calls={

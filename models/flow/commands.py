@@ -4,7 +4,7 @@ A command that a person sent bears its row's id; an internal one (`command_id=No
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -178,6 +178,25 @@ class Amend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Migrate:
+    """Go on under another version of the process; a deviation with its reason.
+
+    Attributes:
+        process_id: the version to go to.
+        from_process_id: the version that the plan was made for.
+        steps: old step key → new one, None where it has none; a step that is not named goes to the one of its key.
+    """
+
+    kind: Literal["migrate"] = "migrate"
+    command_id: str | None
+    actor: str
+    process_id: str
+    from_process_id: str
+    steps: Mapping[str, str | None] = field(default_factory=dict)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
     """Look again whether an execution moves by itself, or must be reopened because evidence went away."""
 
@@ -220,6 +239,6 @@ class NoteChildEnded:
 
 Deviation = Skip | Move | Rewind
 ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation
-InstanceCommand = Hold | Resume | Cancel | Amend | AddSubjects | RemoveSubjects
+InstanceCommand = Hold | Resume | Cancel | Amend | AddSubjects | RemoveSubjects | Migrate
 InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
 Command = ExecutionCommand | InstanceCommand | InternalCommand

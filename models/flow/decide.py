@@ -24,6 +24,7 @@ from models.flow.instance import (
     hold,
     resume,
 )
+from models.flow.migrating import migrate
 from models.flow.moment import Given, Moment
 from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
@@ -79,6 +80,8 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return add_subjects(moment, command)
         case cmd.RemoveSubjects():
             return remove_subjects(moment, command)
+        case cmd.Migrate():
+            return migrate(moment, command)
         case cmd.Recheck():
             return recheck(moment, command)
         case cmd.CheckDeadlines():

@@ -23,6 +23,10 @@ REFUSALS: Mapping[str, str] = {
     "Have an administrator look into the worker's log.",
     "never_visited": "The subject has not been at the step '{step}', or that visit was rolled back. "
     "Move it there instead.",
+    "migration_no_image": "Open executions stand at steps that have no image in the new version: {steps}. Map them to "
+    "steps of the new version, or finish them first.",
+    "migration_other_version": "The instance does not run on the version that this migration starts from. "
+    "Make the plan anew.",
     "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",

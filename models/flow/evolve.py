@@ -39,15 +39,11 @@ def apply(state: State, event: ev.Event) -> None:
             tokens.close(state, InstanceStatus.CANCELLED)
         case ev.InstanceCompleted():
             tokens.close(state, InstanceStatus.COMPLETED)
+        case ev.InstanceMigrated():
+            _migrate(state, event)
         case ev.SubjectsAdded(first=first, subject_ids=subject_ids):
             state.subjects = first + len(subject_ids)
-        case (
-            ev.InstanceAmended()
-            | ev.InstanceMigrated()
-            | ev.InstanceRecovered()
-            | ev.CommandRepeated()
-            | ev.CommandRefused()
-        ):
+        case ev.InstanceAmended() | ev.InstanceRecovered() | ev.CommandRepeated() | ev.CommandRefused():
             pass
         case ev.ChildRequested(ref=ref, child_id=child_id, requirement=requirement):
             state.children[child_id] = Child(ref=ref, requirement=requirement)
@@ -67,6 +63,13 @@ def apply(state: State, event: ev.Event) -> None:
             state.arrived[ref.subject] = (*state.arrived.get(ref.subject, ()), Arrival(join, branch))
         case _:
             _apply_to_token(state, event)
+
+
+def _migrate(state: State, event: ev.InstanceMigrated) -> None:
+    state.process_id = event.process_id
+    for ref in state.tokens:
+        if ref.step in event.looks:
+            state.hops[ref] = None
 
 
 def _apply_to_token(state: State, event: ev.ExecutionEvent) -> None:

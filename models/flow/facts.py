@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.flow.graph import Graph
 from models.flow.state import Ref
 
 
@@ -49,6 +50,15 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The version that a migration leads to, and the one that the instance is pinned to now."""
+
+    process_id: str
+    from_process_id: str
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The outside world at one moment, for the commands of one batch."""
 
@@ -70,6 +80,8 @@ class Facts:
     """(Subject, step) → the past from that step on; for those who are to go back there."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Subject id → its number, of those named by a command who belong to the instance."""
+    target: Target | None = None
+    """Where a migration leads; deadlines and visits are then those of its steps."""
 
     def may(self, actor: str, permission: str) -> bool:
         """Whether the actor holds the permission now."""

@@ -141,6 +141,10 @@ class Graph:
         ordered = tuple(self.steps.values())
         return next((s for s in ordered if s.step_type == StepType.START), ordered[0])
 
+    def name_of(self, step: str) -> str:
+        """The name of a step; its key, where it belongs to another version (see `migrating`)."""
+        return self.steps[step].name if step in self.steps else step
+
     def leaving(self, step: str, edge_type: str) -> tuple[Edge, ...]:
         """The edges of one type that leave `step`, in the order in which they were drawn."""
         return tuple(e for e in self.edges.get(step, ()) if e.edge_type == edge_type)

@@ -96,6 +96,8 @@ class State:
     children: dict[str, Child] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
     held_at: datetime | None = None
+    process_id: str = ""
+    """The process version since the last migration; empty: the one that it was started with."""
     subjects: int = 0
     """How many there ever were; the next one to be added gets this number."""
     arrived: dict[int, tuple[Arrival, ...]] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from models.store.approvals import (
     responses_of,
     templates_of,
     withdraw_pending,
+    withdraw_uncounted,
 )
 from models.store.delegations import delegations_of
 from models.store.freezing import template_copy
@@ -165,6 +166,10 @@ class ApprovalKind(RequirementKind):
     async def close(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:
         """Nobody has to answer any more."""
         await withdraw_pending(look.session, look.tenant_id, execution_ids, now)
+
+    async def drop(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:
+        """Nobody has to answer for these requirements any more."""
+        await withdraw_uncounted(look.session, look.tenant_id, execution_ids, now)
 
     async def shown(self, look: Look, execution: StepExecution, gate: Gate) -> Json:
         """The newest round with its answers."""

@@ -167,6 +167,12 @@ class RequirementKind(ABC):
     async def close(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:  # noqa: B027
         """What must not stay open once executions have left the step."""
 
+    async def drop(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:  # noqa: B027
+        """What must not stay open at executions that go on under a version which does not ask for it any more.
+
+        What still counts is named by their `kept_gates`.
+        """
+
     async def shown(self, look: Look, execution: StepExecution, gate: Gate) -> Json:  # noqa: ARG002 - for subclasses
         """Further fields of the requirement on the screen, such as its progress."""
         return {}

@@ -55,7 +55,10 @@ class Given:
 
 
 async def gates_at(session: AsyncSession, execution: StepExecution) -> list[Gate]:
-    """All requirements of an execution's step, in order, as the approved version has them."""
+    """All requirements of an execution's step, in order, as the approved version has them.
+
+    Each has the id under which its evidence stands, see `models.requirements.registry.gates_of`.
+    """
     rows = await session.exec(
         select(StepRequirement)
         .where(col(StepRequirement.tenant_id) == execution.tenant_id, col(StepRequirement.step_id) == execution.step_id)
@@ -63,7 +66,7 @@ async def gates_at(session: AsyncSession, execution: StepExecution) -> list[Gate
     )
     return [
         Gate(
-            id=row.id,
+            id=UUID(execution.kept_gates[row.key]) if row.key in execution.kept_gates else row.id,
             step=execution.step_key,
             requirement=Requirement(
                 key=row.key,

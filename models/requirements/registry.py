@@ -3,7 +3,7 @@
 Shipped types are listed here; a plug-in registers a class under the entry point group `gatework.requirements`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import entry_points
@@ -96,10 +96,18 @@ def problems_of(
     )
 
 
-def gates_of(process_id: UUID, step: Step) -> tuple[Gate, ...]:
-    """The requirements of a step with the ids of their rows, in order."""
+def gates_of(process_id: UUID, step: Step, kept: Mapping[str, str]) -> tuple[Gate, ...]:
+    """The requirements of a step in order, each with the id under which its evidence stands.
+
+    That is its row's id, but for executions that were migrated: `kept` names those which go on under an earlier one.
+    """
     return tuple(
-        Gate(id=requirement_id(process_id, step.key, r.key), step=step.key, requirement=r) for r in step.requirements
+        Gate(
+            id=UUID(kept[one.key]) if one.key in kept else requirement_id(process_id, step.key, one.key),
+            step=step.key,
+            requirement=one,
+        )
+        for one in step.requirements
     )
 
 
@@ -154,15 +162,19 @@ async def open_gates(
     graph: Graph,
     executions: Sequence[StepExecution],
     now: datetime,
+    *,
+    only: Collection[str] | None = None,
 ) -> None:
     """Let each type prepare what it needs for executions that were just entered, approval requests above all.
 
-    Called by record after the rows are inserted; where no requirement of the step asks for it, without a query.
+    Called by record after the rows are inserted; where no requirement of the step asks for it, without a query. `only`
+    names the requirements concerned, where executions have met others before.
     """
     look = Look(session=session, tenant_id=tenant_id)
     by_kind: dict[str, list[Asked]] = {}
     for one in _at_gates(process_id, graph, [e for e in executions if e.status in OPEN]):
-        by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
+        if only is None or one.gate.requirement.key in only:
+            by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
     for name, asked in by_kind.items():
         await kinds()[name].open(look, asked, now)
 
@@ -174,12 +186,28 @@ async def close_gates(session: AsyncSession, tenant_id: UUID, execution_ids: Seq
         await kind.close(look, execution_ids, now)
 
 
+async def drop_gates(
+    session: AsyncSession,
+    tenant_id: UUID,
+    step: Step,
+    dropped: Collection[str],
+    execution_ids: Sequence[UUID],
+    now: datetime,
+) -> None:
+    """Let the types of requirements that are asked no longer end what they had opened for executions that stay."""
+    look = Look(session=session, tenant_id=tenant_id)
+    concerned = dict.fromkeys(one.requirement_type for one in step.requirements if one.key in dropped)
+    for name in concerned:
+        await kinds()[name].drop(look, execution_ids, now)
+
+
 def _at_gates(process_id: UUID, graph: Graph, executions: Sequence[StepExecution]) -> Iterator[Asked]:
-    by_step: dict[str, list[StepExecution]] = {}
+    by_step: dict[tuple[str, Hashable], list[StepExecution]] = {}
     for execution in executions:
-        by_step.setdefault(execution.step_key, []).append(execution)
-    for key, at in by_step.items():
-        for gate in gates_of(process_id, graph.steps[key]):
+        kept = tuple(sorted(execution.kept_gates.items())) if execution.kept_gates else ()
+        by_step.setdefault((execution.step_key, kept), []).append(execution)
+    for (key, _), at in by_step.items():
+        for gate in gates_of(process_id, graph.steps[key], at[0].kept_gates):
             yield Asked(gate, at)
 
 

@@ -48,6 +48,15 @@ _WITHDRAW = text(
     "UPDATE approval_request SET state = 'withdrawn', decided_at = :now"
     " WHERE tenant_id = :tenant AND execution_id = ANY(:executions) AND state = 'pending'"
 )
+_WITHDRAW_UNCOUNTED = text(
+    """
+    UPDATE approval_request r SET state = 'withdrawn', decided_at = :now
+    FROM step_execution e
+    WHERE (e.tenant_id, e.id) = (r.tenant_id, r.execution_id)
+      AND r.tenant_id = :tenant AND r.execution_id = ANY(:executions) AND r.state = 'pending'
+      AND NOT EXISTS (SELECT FROM jsonb_each_text(e.kept_gates) k WHERE CAST(k.value AS uuid) = r.requirement_id)
+    """
+)
 _ONE = text("SELECT * FROM approval_request WHERE tenant_id = :tenant AND id = :request")
 _NEWEST = text(
     """
@@ -197,6 +206,13 @@ async def withdraw_pending(
 ) -> None:
     """Nobody has to answer any more: the executions were completed or cancelled."""
     await run(session, _WITHDRAW, {"tenant": tenant_id, "executions": list(execution_ids), "now": now})
+
+
+async def withdraw_uncounted(
+    session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Nobody has to answer what the version that the executions were migrated to does not ask any more."""
+    await run(session, _WITHDRAW_UNCOUNTED, {"tenant": tenant_id, "executions": list(execution_ids), "now": now})
 
 
 async def request_of(session: AsyncSession, tenant_id: UUID, request: UUID) -> RowMapping | None:

@@ -84,8 +84,10 @@ _APPROVALS = f"""
       AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
                       AND a.round = r.round AND a.stage = r.stage AND a.user_id = :me)
 """  # noqa: S608 - constants only
+_GATE = "coalesce(CAST(e.kept_gates ->> q.key AS uuid), q.id)"
+"""The id under which evidence stands: that of an earlier version, where the execution was migrated."""
 _SIGNATURES = f"""
-    SELECT 'signature', e.id, q.id, e.due_at, e.overdue, e.entered_at
+    SELECT 'signature', e.id, {_GATE}, e.due_at, e.overdue, e.entered_at
     FROM step_requirement q
     JOIN step_execution e ON (e.tenant_id, e.step_id) = (q.tenant_id, q.step_id)
     JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
@@ -94,9 +96,9 @@ _SIGNATURES = f"""
       AND (q.config ->> 'role' = ANY(:roles) OR q.config -> 'roles' ?| CAST(:roles AS text[]))
       AND (NOT coalesce(CAST(q.config ->> 'independent' AS boolean), false) OR ({_NOT_MY_WORK}))
       AND NOT EXISTS (SELECT FROM step_requirement_completion c WHERE c.tenant_id = e.tenant_id
-                      AND c.execution_id = e.id AND c.requirement_id = q.id AND c.is_complete)
+                      AND c.execution_id = e.id AND c.requirement_id = {_GATE} AND c.is_complete)
       AND NOT EXISTS (SELECT FROM signature g WHERE g.tenant_id = e.tenant_id AND g.execution_id = e.id
-                      AND g.requirement_id = q.id AND g.signer_id = :me
+                      AND g.requirement_id = {_GATE} AND g.signer_id = :me
                       AND NOT EXISTS (SELECT FROM signature_void o
                                       WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
 """  # noqa: S608 - constants only

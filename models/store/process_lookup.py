@@ -34,12 +34,23 @@ async def process_to_start(session: AsyncSession, tenant_id: UUID, process_id: U
     process = await get_process(session, tenant_id, process_id)
     if process.status != ProcessStatus.APPROVED:
         raise ProcessNotApprovedError(status=process.status)
-    effective = select(Process.id).where(
+    in_force = select(Process.id).where(
         col(Process.tenant_id) == tenant_id, col(Process.id) == process_id, *_effective_now()
     )
-    if (await session.exec(effective)).one_or_none() is None:
+    if (await session.exec(in_force)).one_or_none() is None:
         raise _not_effective(process)
     return process
+
+
+async def check_effective(session: AsyncSession, process: Process) -> None:
+    """A version that may be in use: it came into force once, whatever became of it.
+
+    Raises:
+        ProcessNotEffectiveError: process_not_effective.
+    """
+    now = (await session.exec(select(func.now()))).one()
+    if process.effective_from is None or process.effective_from > now:
+        raise _not_effective(process)
 
 
 async def latest_approved(

@@ -57,6 +57,18 @@ class DraftExistsError(StoreError):
     code = "draft_exists"
 
 
+class MigrationOtherProcessError(StoreError):
+    """Workflows go from one version of a process to another one of it; {old} and {new} are no such pair."""
+
+    code = "migration_other_process"
+
+
+class MigrationStepUnknownError(StoreError):
+    """Version {version} has no step '{step}'. Correct the mapping."""
+
+    code = "migration_step_unknown"
+
+
 class EffectiveDatesInvalidError(StoreError):
     """effective_from must not be past ({now} now), and effective_until must come after it."""
 

@@ -32,6 +32,8 @@ class StepExecution(TenantRow, table=True):
     `ready_at` is when it began to wait for its batch, `ready_rev` the `evidence_rev` it had then; `evidence_rev` counts
     every change of its evidence. `lot` is the part of a split batch it belongs to, `counts` whether the visit counts to
     `max_visits`; `awaited_event` and `awaited_key` say what a message step waits for.
+    `kept_gates` is for executions that were migrated: requirement key → the id, of an earlier version, under which its
+    evidence goes on.
     """
 
     __tablename__ = "step_execution"
@@ -105,6 +107,7 @@ class StepExecution(TenantRow, table=True):
     escalation_level: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     evidence_rev: int = counter()
     ready_rev: int | None = Field(default=None, sa_type=BigInteger)
+    kept_gates: dict[str, str] = json_object()
     priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     lot: str = free_text()
     counts: bool = flag(default=True)

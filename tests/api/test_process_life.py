@@ -191,3 +191,38 @@ def _started(caller: Caller, process: Json) -> Json:
     body = {"process_key": process["key"], "subjects": [new_subject()]}
     started: Json = caller.post("/api/workflows/", body, 201)
     return started
+
+
+def test_a_migration_is_between_versions_of_one_process(engineer: Caller, quality: Caller) -> None:
+    first = quality.post(path(engineer.post("/api/processes/", process_body(), 201), "approve"))
+    other = quality.post(path(engineer.post("/api/processes/", process_body(), 201), "approve"))
+    draft = renamed(engineer, first)
+    asked = {"from_process": first["id"]}
+    assert quality.post(path(draft, "migrations"), asked, 409)["code"] == "process_not_approved"
+    assert quality.post(path(other, "migrations"), asked, 409)["code"] == "migration_other_process"
+    assert quality.post(path(first, "migrations"), asked, 409)["code"] == "migration_other_process"
+    assert engineer.post(path(draft, "migrations"), asked, 403)["permission"] == "instance.migrate"
+    coming = quality.post(path(draft, "approve"), {"effective_from": in_days(1)})
+    assert quality.post(path(coming, "migrations"), asked, 409)["code"] == "process_not_effective"
+
+
+def test_a_mapping_names_steps_that_there_are(engineer: Caller, quality: Caller) -> None:
+    first = quality.post(path(engineer.post("/api/processes/", process_body(), 201), "approve"))
+    second = quality.post(path(renamed(engineer, first), "approve"))
+    for steps, step, version in (({"nowhere": "stock"}, "nowhere", "1.0"), ({"inspect": "nowhere"}, "nowhere", "1.1")):
+        asked = {"from_process": first["id"], "mapping": {"steps": steps}}
+        refused = quality.post(path(second, "migrations"), asked, 422)
+        assert (refused["code"], refused["step"], refused["version"]) == ("migration_step_unknown", step, version)
+    unknown = {"from_process": first["id"], "instances": [first["id"]]}
+    assert quality.post(path(second, "migrations"), unknown, 404)["code"] == "not_found"
+    short = {"from_process": first["id"], "dry_run": False, "reason": "because"}
+    assert quality.post(path(second, "migrations"), short, 422)["code"] == "reason_required"
+    nobody = quality.post(path(second, "migrations"), {**short, "reason": WHY})
+    assert nobody == {"dry_run": False, "items": [], "more": False}
+    plan = quality.post(
+        path(second, "migrations"), {"from_process": first["id"], "mapping": {"steps": {"stock": None}}}
+    )
+    assert [(one["step"], one["outcome"], one["kept"]) for one in plan["steps"]] == [
+        ("inspect", "stays", ["record"]), ("stock", "lost", [])
+    ]  # fmt: skip
+    assert (plan["possible"], plan["items"]) == (True, [])

@@ -14,8 +14,8 @@ from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
 from models.flow.deviations import PERMISSIONS as DEVIATIONS
 from models.flow.evolve import fold
-from models.flow.facts import Deadlines, Facts, Past, Unmet, Visits
-from models.flow.graph import Graph, parse_graph
+from models.flow.facts import Deadlines, Facts, Past, Target, Unmet, Visits
+from models.flow.graph import Graph, Step, parse_graph
 from models.flow.state import Ref, State, Token
 from models.flow.validate import problems_of
 
@@ -23,7 +23,7 @@ NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
 
 WORK = frozenset({"execution.work"})
-SUPERVISOR = frozenset({"instance.control", *DEVIATIONS.values()})
+SUPERVISOR = frozenset({"instance.control", "instance.migrate", *DEVIATIONS.values()})
 PERMISSIONS = {
     "ann": WORK,
     "bob": WORK,
@@ -89,6 +89,7 @@ class Scene:
     approvers: dict[Ref, frozenset[str]] = field(default_factory=dict)
     events: list[ev.Event] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    target: Target | None = None
     _commands: int = 0
 
     def __post_init__(self) -> None:
@@ -117,6 +118,11 @@ class Scene:
         """What would happen."""
         return decide_all(self.graph, self.state, commands, self.facts(), self.now)
 
+    def play_events(self, *events: ev.Event) -> None:
+        """Let something have happened that no command of this scene leads to."""
+        self.state = fold(self.state, events)
+        self.events += events
+
     def facts(self) -> Facts:
         """What an honest reader of the journal would say."""
         return Facts(
@@ -126,10 +132,11 @@ class Scene:
             workers=self._workers(),
             approvers=self.approvers,
             visits=self._visits(),
-            deadlines={key: self._deadline(key) for key in self.graph.steps},
+            deadlines={step.key: self._deadline(step) for step in (self.target or self).graph.steps.values()},
             closed=self._closed(),
             past=self._past(),
             numbers=self._numbers(),
+            target=self.target,
         )
 
     def do(self, kind: str, actor: str = "ann", ref: Ref | None = None, **more: Any) -> Outcome:
@@ -140,6 +147,16 @@ class Scene:
         """One command under an id of its own; its outcome."""
         self.play(asked)
         return self.outcomes[-1]
+
+    def migrate(self, graph: Graph, actor: str = "sue", **steps: str | None) -> Outcome:
+        """Go on under another version; its outcome."""
+        self.target = Target(process_id="v2", from_process_id=self.state.process_id or "v1", graph=graph)
+        asked = migrate(actor, from_process_id=self.target.from_process_id, steps=steps)
+        outcome = self.ask(asked)
+        if not outcome.refused:
+            self.graph = graph
+        self.target = None
+        return outcome
 
     @property
     def only(self) -> Ref:
@@ -169,7 +186,7 @@ class Scene:
 
     def _open_gates(self, recorded: Iterable[ev.Event]) -> None:
         for event in recorded:
-            if isinstance(event, ev.ExecutionEntered) and self.graph.steps[event.ref.step].mandatory:
+            if isinstance(event, ev.ExecutionEntered) and ((self.target or self).graph.steps[event.ref.step].mandatory):
                 self.unmet.add(event.ref)
             if isinstance(event, ev.ChildEnded):
                 self.unmet.discard(event.ref)
@@ -228,8 +245,7 @@ class Scene:
                 names |= {name: event.first + place for place, name in enumerate(event.subject_ids)}
         return names
 
-    def _deadline(self, key: str) -> Deadlines:
-        at = self.graph.steps[key]
+    def _deadline(self, at: Step) -> Deadlines:
         return Deadlines(
             due_at=self.now + at.expected_duration if at.expected_duration else None,
             limit_at=self.now + at.max_duration if at.max_duration else None,
@@ -277,6 +293,12 @@ def resume(actor: str = "sue", reason: str = "finding closed") -> cmd.Resume:
 def cancel(actor: str = "sue", reason: str = "order withdrawn") -> cmd.Cancel:
     """End it."""
     return cmd.Cancel(command_id="cancel", actor=actor, reason=reason)
+
+
+def migrate(actor: str = "sue", **more: Any) -> cmd.Migrate:
+    """Go on under another version."""
+    given: dict[str, Any] = {"from_process_id": "v1", "reason": "new torque limits", **more}
+    return cmd.Migrate(command_id="migrate", actor=actor, process_id="v2", **given)
 
 
 def of_type(events: Iterable[ev.Event], *types: type) -> list[Any]:

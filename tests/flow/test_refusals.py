@@ -6,8 +6,9 @@ import pytest
 
 from models.flow import commands as cmd
 from models.flow.errors import REFUSALS, FlowError, describe
+from models.flow.facts import Target
 from models.flow.state import Ref
-from tests.flow.scene import LINE, Scene, command, edge, end, gate, graph, hold, resume, step
+from tests.flow.scene import LINE, Scene, command, edge, end, gate, graph, hold, migrate, resume, step
 
 REASON = "a reason that is long enough"
 
@@ -98,6 +99,12 @@ def _finished_and_removed() -> Case:
     return scene, cmd.RemoveSubjects(command_id="c", actor="sue", reason=REASON, subject_ids=("s0",))
 
 
+def _migrating(*parts: dict[str, object]) -> Case:
+    scene = Scene(graph(*LINE))
+    scene.target = Target(process_id="v2", from_process_id="v1", graph=graph(*parts))
+    return scene, migrate()
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -110,6 +117,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "instance_closed": _over,
     "instance_full": lambda: _by_sue(cmd.AddSubjects, subject_ids=tuple(map(str, range(9_999)))),
     "never_visited": lambda: _at_line("rewind", "sue", reason=REASON, to_step="b"),
+    "migration_no_image": lambda: _migrating(step("b"), end()),
+    "migration_other_version": lambda: (Scene(graph(*LINE)), migrate()),
     "no_route": _no_route,
     "not_awaiting_signoff": lambda: _at_line("signoff", "qa"),
     "not_begun": lambda: (Scene(graph(*LINE), subjects=0), command("claim", "ann", Ref(0, "a"))),

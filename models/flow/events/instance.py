@@ -81,11 +81,16 @@ class InstanceRecovered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceMigrated:
-    """Pinned to another version of its process; what that means for each execution follows as events of its own.
+    """Pinned to another version of its process.
+
+    An execution at a step that is in `kept` goes on at the same step of the new version. All others are diverted to
+    where `steps` leads, by events of their own.
 
     Attributes:
         process_id, from_process_id: the versions.
-        steps: old step key → new one, of the steps whose key changed.
+        steps: old step key → new one, of the steps that are left and entered anew.
+        kept: step key → keys of the requirements whose evidence goes on counting there.
+        looks: keys of the steps at which the engine looks again.
     """
 
     kind: Literal["instance_migrated"] = "instance_migrated"
@@ -94,6 +99,8 @@ class InstanceMigrated:
     process_id: str
     from_process_id: str
     steps: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    looks: tuple[str, ...] = ()
     reason: str
 
 

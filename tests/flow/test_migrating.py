@@ -1,0 +1,175 @@
+"""An instance goes on under another version of its process."""
+
+import pytest
+
+from models.flow import events as ev
+from models.flow.carry import carry, restore
+from models.flow.migrating import Fate, image_of
+from models.flow.state import Ref, Token
+from models.flow.status import ExecutionStatus as S
+from tests.flow.scene import Scene, end, gate, graph, kinds, of_type, step
+
+OLD = graph(step("a", requirements=[gate("look"), gate("torque")]), step("b"), end())
+
+
+def test_a_step_of_the_same_key_keeps_its_execution_its_hands_and_its_deadline() -> None:
+    scene = Scene(graph(step("a", expected_duration="P1D"), step("b"), end()), subjects=2)
+    scene.do("claim", "bob", Ref(0, "a"))
+    before = dict(scene.state.tokens)
+    scene.pass_time(hours=3)
+    assert scene.migrate(graph(step("a", expected_duration="P9D"), step("new"), end())).outcome == "migrated"
+    assert scene.state.tokens == before
+    assert scene.state.process_id == "v2"
+    assert scene.do("complete", "bob", Ref(0, "a")).outcome == "advanced"
+    assert scene.places() == {0: "new", 1: "a"}
+
+
+def test_a_step_of_another_key_is_left_and_entered_anew_in_the_same_hands() -> None:
+    scene = Scene(graph(step("a", max_visits=1), step("b"), end()))
+    scene.do("start", "bob")
+    scene.pass_time(hours=3)
+    there = graph(step("first", expected_duration="P1D", max_visits=1), end())
+    assert scene.migrate(there, a="first").outcome == "migrated"
+    diverted, entered = of_type(scene.events, ev.ExecutionDiverted, ev.ExecutionEntered)[-2:]
+    assert (diverted.status, diverted.to_step, diverted.how) == ("cancelled", "first", "migrate")
+    assert (entered.assignee, entered.counts) == ("bob", False)
+    assert scene.state.tokens == {
+        Ref(0, "first"): Token(status=S.CLAIMED, assignee="bob", due_at=scene.now.replace(day=scene.now.day + 1))
+    }
+
+
+def test_a_second_visit_gets_the_next_number() -> None:
+    scene = Scene(graph(step("a"), step("b"), end()))
+    scene.do("complete")
+    assert scene.only == Ref(0, "b")
+    scene.migrate(graph(step("a"), end()), b="a")
+    assert scene.only == Ref(0, "a", 2)
+
+
+def test_who_has_no_image_stops_the_whole_instance() -> None:
+    scene = Scene(OLD, subjects=3)
+    scene.give_evidence(Ref(0, "a"))
+    scene.do("complete", ref=Ref(0, "a"))
+    before = scene.state.copy()
+    for steps in ({}, {"b": "nowhere"}, {"b": None}):
+        refused = scene.migrate(graph(step("a"), end()), **steps)
+        assert (refused.outcome, refused.params) == ("migration_no_image", {"steps": ["b"], "subjects": 1})
+    assert scene.state.tokens == before.tokens
+    assert scene.state.process_id == ""
+    assert scene.migrate(graph(step("a"), end()), a=None).params["steps"] == ["a", "b"]
+
+
+def test_the_plan_must_be_made_for_the_version_that_the_instance_runs_on() -> None:
+    scene = Scene(OLD)
+    scene.migrate(OLD)
+    assert scene.migrate(OLD).outcome == "migrated"
+    assert [one.from_process_id for one in of_type(scene.events, ev.InstanceMigrated)] == ["v1", "v2"]
+    scene.do("claim", "bob")
+    assert restore(carry(scene.state)) == scene.state
+
+
+@pytest.mark.parametrize(
+    ("requirements", "kept", "opened", "dropped", "reopens"),
+    [
+        ([gate("look"), gate("torque")], ("look", "torque"), (), (), False),
+        ([gate("torque", name="Renamed"), gate("look", is_mandatory=False)], ("torque", "look"), (), (), False),
+        ([gate("look")], ("look",), (), ("torque",), False),
+        ([gate("look", config={"items": ["x"]}), gate("torque")], ("torque",), ("look",), ("look",), True),
+        ([gate("look", requirement_type="form"), gate("torque")], ("torque",), ("look",), ("look",), True),
+        ([gate("look"), gate("torque"), gate("more", is_mandatory=False)], ("look", "torque"), ("more",), (), False),
+        ([gate("look"), gate("torque"), gate("more")], ("look", "torque"), ("more",), (), True),
+    ],
+)
+def test_evidence_counts_on_where_key_type_and_config_stay(
+    requirements: list[dict[str, object]],
+    kept: tuple[str, ...],
+    opened: tuple[str, ...],
+    dropped: tuple[str, ...],
+    reopens: bool,
+) -> None:
+    after = graph(step("a", requirements=requirements), end(), checked=False)
+    image = image_of("a", OLD, after, {})
+    assert (image.fate, image.to) == (Fate.STAYS, "a")
+    assert (image.kept, image.opened, image.dropped, image.reopens) == (kept, opened, dropped, reopens)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fate"),
+    [
+        (step("a"), step("a", step_type="decision"), Fate.STAYS),
+        (step("a"), step("a", step_type="timer"), Fate.ENTERS),
+        (step("a"), end("a"), Fate.ENTERS),
+        (step("a", config={"event": {"name": "x"}}), step("a", config={"event": {"name": "y"}}), Fate.ENTERS),
+        (step("a", config={"assignment": {}}), step("a"), Fate.STAYS),
+        (step("a"), step("c"), Fate.LOST),
+    ],
+)
+def test_only_the_same_sort_of_step_keeps_its_executions(
+    before: dict[str, object], after: dict[str, object], fate: Fate
+) -> None:
+    of = image_of("a", graph(before, checked=False), graph(after, checked=False), {})
+    assert of.fate is fate
+
+
+def test_work_that_waits_is_reopened_where_the_step_asks_for_more_and_else_waits_on() -> None:
+    scene = Scene(graph(step("a", requires_qa_signoff=True), step("b", requires_qa_signoff=True), end()), subjects=2)
+    scene.do("complete", "ann", Ref(0, "a"))
+    scene.do("complete", "ann", Ref(1, "a"))
+    scene.do("signoff", "qa", Ref(1, "a"))
+    scene.do("complete", "ann", Ref(1, "b"))
+    more = step("b", requires_qa_signoff=True, requirements=[gate()])
+    scene.migrate(graph(step("a", requires_qa_signoff=True), more, end()))
+    assert {ref.step: token.status for ref, token in scene.state.tokens.items()} == {
+        "a": S.AWAITING_SIGNOFF,
+        "b": S.IN_PROGRESS,
+    }
+    assert scene.state.tokens[Ref(1, "b")].assignee == "ann"
+
+
+def test_a_batch_waits_on_for_its_others_and_then_goes_the_new_way() -> None:
+    scene = Scene(graph(step("b", requires_batch_completion=True), end()), subjects=2)
+    scene.do("complete", ref=Ref(0, "b"))
+    scene.migrate(graph(step("b", requires_batch_completion=True), step("c"), end()))
+    assert scene.state.tokens[Ref(0, "b")].status is S.WAITING
+    scene.do("complete", ref=Ref(1, "b"))
+    assert scene.places() == {0: "c", 1: "c"}
+    scene.do("complete", ref=Ref(0, "c"))
+    scene.migrate(graph(step("c", requires_batch_completion=True), end()))
+    assert scene.places() == {1: "c"}
+
+
+def test_a_step_that_moves_by_itself_is_looked_at_under_the_new_version() -> None:
+    scene = Scene(graph(step("a"), end()))
+    scene.migrate(graph(step("a", requires_operator_completion=False), end()))
+    assert list(scene.state.hops) == [Ref(0, "a")]
+
+
+def test_a_subject_may_end_by_it_and_with_the_last_one_the_instance() -> None:
+    scene = Scene(graph(step("a"), end()))
+    scene.do("claim", "bob")
+    assert scene.migrate(graph(step("b"), end("stock", "stock")), a="stock").outcome == "migrated"
+    assert kinds(scene.events)[-5:] == [
+        "execution_diverted", "execution_entered", "execution_completed", "subject_finished", "instance_completed"
+    ]  # fmt: skip
+    assert scene.state.finished == {"stock": 1}
+
+
+def test_new_nested_processes_are_asked_for_and_the_old_ones_run_on() -> None:
+    child = {"requirement_type": "child_workflow", "config": {"process_id": "p", "count": 1}}
+    more = {"requirement_type": "child_workflow", "config": {"process_id": "p", "count": 2}}
+    scene = Scene(graph(step("a", requirements=[gate("sub", **child)]), end()))
+    asked = set(scene.state.children)
+    scene.migrate(graph(step("a", requirements=[gate("sub", **more)]), end()))
+    assert len(scene.state.children) == 3
+    assert asked < set(scene.state.children)
+    scene.migrate(graph(step("a", requirements=[gate("sub", **more)]), end()))
+    assert len(scene.state.children) == 3
+
+
+def test_a_branch_needs_its_fork() -> None:
+    scene = Scene(graph(step("a"), end()))
+    scene.play_events(ev.ExecutionEntered(ref=Ref(1, "a", 1, "split.1.1"), at=scene.now))
+    same = graph(step("a"), step("split"), end())
+    scene.graph = same
+    assert scene.migrate(graph(step("a"), end())).params == {"steps": ["a"], "subjects": 1}
+    assert scene.migrate(same).outcome == "migrated"

@@ -1,0 +1,189 @@
+"""A running instance goes on under another version: on real servers, with a crash between, and from the journal."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from activities.contract import AdvanceRequest
+from models.db import tenant_session
+from models.flow.ids import requirement_id
+from models.flow.state import Ref, execution_id
+from models.store.definitions import approve_process, change_process
+from models.store.process_life import Level, new_version
+from models.tables import Process
+from tests.support.meddling import Call
+from tests.support.plant import Plant, end, line, step
+from tests.workflows.conftest import meddling
+from tests.workflows.test_signals import sweep
+from workflows.contract import Limits
+
+WHY = "New torque limits after the tool change"
+
+
+def check(key: str, *items: str) -> dict[str, Any]:
+    return {"key": key, "requirement_type": "checklist", "name": key.title(), "config": {"items": list(items)}}
+
+
+def sign(key: str) -> dict[str, Any]:
+    return {"key": key, "requirement_type": "approval", "name": key.title(), "config": {"roles": ["engineer"]}}
+
+
+LOOK, TORQUE, SHARPER = check("look", "Seam"), check("torque", "12 Nm"), check("torque", "12 Nm", "13 Nm")
+OLD = line(step("weld", requirements=[LOOK, TORQUE]), step("paint"), step("pack"), end())
+NEW = line(step("weld", requirements=[LOOK, SHARPER, sign("release")]), step("coat"), step("pack"), end())
+
+
+async def next_version(plant: Plant, process: Process, graph: dict[str, Any]) -> Process:
+    """An approved version of the same key."""
+    async with tenant_session(plant.app, plant.tenant) as session:
+        draft = await new_version(session, plant.actor, process.id, Level.MINOR, "why")
+        await change_process(session, plant.actor, draft.id, {"graph": graph}, base=None)
+        return await approve_process(session, plant.actor, draft.id)
+
+
+def to(old: Process, new: Process, **steps: str | None) -> dict[str, Any]:
+    """The arguments of the command."""
+    return {"process_id": str(new.id), "from_process_id": str(old.id), "steps": steps, "reason": WHY}
+
+
+async def spread(plant: Plant, **start: Any) -> tuple[Process, UUID]:
+    """Three subjects: one at each working step; the last one claimed by bob."""
+    process = await plant.approve(OLD)
+    instance = await plant.start(process, 3, **start)
+    await plant.begun(instance)
+    first = [Ref(subject, "weld") for subject in (1, 2)]
+    await plant.meet(instance, *first)
+    for ref in (*first, Ref(2, "paint")):
+        await plant.act(instance, "complete", ref)
+    await plant.act(instance, "claim", Ref(1, "paint"))
+    return process, instance
+
+
+async def test_each_subject_goes_on_where_it_is_or_at_the_image_of_its_step(plant: Plant) -> None:
+    old, instance = await spread(plant)
+    await plant.act(instance, "start", Ref(0, "weld"))
+    await plant.meet(instance, Ref(0, "weld"))
+    new = await next_version(plant, old, NEW)
+    answer = await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+    assert answer["outcome"] == "migrated"
+    assert [row[1:] for row in await plant.executions(instance) if row[3] != "completed"] == [
+        ("weld", 1, "in_progress"), ("paint", 1, "cancelled"), ("coat", 1, "claimed"), ("pack", 1, "pending")
+    ]  # fmt: skip
+    blocked = await plant.act(instance, "complete", Ref(0, "weld"))
+    assert [one["name"] for one in blocked["params"]["unmet"]] == ["Torque", "Release"]
+    kept = await kept_of(plant, instance, Ref(0, "weld"))
+    assert kept == {"look": str(requirement_id(old.id, "weld", "look"))}
+    requests = await plant.rows("SELECT requirement_id, state FROM approval_request")
+    assert requests == [{"requirement_id": requirement_id(new.id, "weld", "release"), "state": "pending"}]
+    assert (await plant.act(instance, "complete", Ref(1, "coat")))["outcome"] == "advanced"
+    (told,) = await plant.audited(instance, "instance_migrated")
+    assert (told["reason"], told["new"]["steps"]) == (WHY, {"paint": "coat"})
+    (left,) = await plant.audited(instance, "execution_diverted")
+    assert (left["new"]["status"], left["new"]["step"]) == ("cancelled", "Paint")
+
+
+async def test_evidence_goes_on_counting_over_two_migrations_until_its_requirement_changes(plant: Plant) -> None:
+    old, instance = await spread(plant)
+    await plant.meet(instance, Ref(0, "weld"))
+    second = await next_version(plant, old, OLD)
+    assert (await plant.act(instance, "migrate", by="quinn", **to(old, second)))["outcome"] == "migrated"
+    third = await next_version(plant, second, line(step("weld", requirements=[SHARPER, LOOK]), *OLD["steps"][1:]))
+    assert (await plant.act(instance, "migrate", by="quinn", **to(second, third)))["outcome"] == "migrated"
+    kept = await kept_of(plant, instance, Ref(0, "weld"))
+    assert kept == {"look": str(requirement_id(old.id, "weld", "look"))}
+    blocked = await plant.act(instance, "complete", Ref(0, "weld"))
+    assert [one["name"] for one in blocked["params"]["unmet"]] == ["Torque"]
+    await plant.meet(instance, Ref(0, "weld"))
+    assert (await plant.act(instance, "complete", Ref(0, "weld")))["outcome"] == "advanced"
+
+
+async def test_an_approval_that_is_asked_for_no_longer_is_withdrawn_and_one_that_stays_stays_open(plant: Plant) -> None:
+    process = await plant.approve(line(step("weld", requirements=[sign("release"), sign("customer")]), end()))
+    instance = await plant.start(process)
+    await plant.begun(instance)
+    new = await next_version(plant, process, line(step("weld", requirements=[sign("release")]), end()))
+    await plant.act(instance, "migrate", by="quinn", **to(process, new))
+    rows = await plant.rows("SELECT requirement_id, state FROM approval_request")
+    assert {row["requirement_id"]: row["state"] for row in rows} == {
+        requirement_id(process.id, "weld", "release"): "pending",
+        requirement_id(process.id, "weld", "customer"): "withdrawn",
+    }
+
+
+async def test_who_has_no_image_keeps_the_whole_instance_where_it_is(plant: Plant) -> None:
+    old, instance = await spread(plant)
+    new = await next_version(plant, old, NEW)
+    before = await plant.executions(instance)
+    refused = await plant.act(instance, "migrate", by="quinn", **to(old, new))
+    assert (refused["code"], refused["params"]) == ("migration_no_image", {"steps": ["paint"], "subjects": 1})
+    stale = await plant.act(instance, "migrate", by="quinn", **to(new, old))
+    assert stale["code"] == "migration_other_version"
+    unknown = {**to(old, new), "process_id": str(instance)}
+    assert (await plant.act(instance, "migrate", by="quinn", **unknown))["code"] == "migration_other_version"
+    assert (await plant.act(instance, "migrate", by="bob", **to(old, new)))["code"] == "forbidden"
+    short = {**to(old, new), "reason": "because"}
+    assert (await plant.act(instance, "migrate", by="quinn", **short))["code"] == "reason_required"
+    assert await plant.executions(instance) == before
+
+
+async def test_a_worker_that_dies_after_the_commit_goes_on_under_the_new_version(idle_plant: Plant) -> None:
+    plant, answers = idle_plant, []
+
+    async def the_worker_dies(advance: Call, request: AdvanceRequest) -> Any:
+        answer = await advance(request)
+        if any(cohort.event.kind == "instance_migrated" for cohort in answer.cohorts):
+            answers.append(answer.status)
+            if len(answers) == 1:
+                raise ConnectionError("the worker died after the commit")
+        return answer
+
+    async with meddling(plant, advance=the_worker_dies):
+        old, instance = await spread(plant)
+        new = await next_version(plant, old, NEW)
+        command = await plant.accept(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+        after = await plant.accept(instance, "complete", [Ref(2, "pack")])
+        await plant.signal(instance, command, after)
+        assert await plant.settled([command, after]) == ["migrated", "completed"]
+        assert (await plant.act(instance, "complete", Ref(1, "coat")))["outcome"] == "advanced"
+    assert answers == ["recorded", "behind"]
+    assert (await plant.kinds(instance)).count("instance_migrated") == 1
+
+
+async def test_runs_that_follow_know_the_new_version(plant: Plant) -> None:
+    old, instance = await spread(plant, limits=Limits(events=10))
+    new = await next_version(plant, old, NEW)
+    await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+    for _ in range(3):
+        await plant.act(instance, "claim", Ref(2, "pack"))
+        await plant.act(instance, "release", Ref(2, "pack"))
+    assert len(await plant.histories(instance)) > 1
+    assert (await plant.act(instance, "complete", Ref(1, "coat")))["outcome"] == "advanced"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_run_that_was_lost_comes_back_under_the_version_of_the_journal(plant: Plant, moment: str) -> None:
+    old, instance = await spread(plant)
+    new = await next_version(plant, old, NEW)
+    handle = plant.client.get_workflow_handle(str(instance))
+    if moment == "after":
+        await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+    await handle.terminate("lost")
+    command = await plant.accept(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+
+    async def visible() -> bool:
+        query = f"WorkflowId = '{instance}' AND ExecutionStatus = 'Terminated'"
+        return [one.status async for one in plant.client.list_workflows(query)] == [WorkflowExecutionStatus.TERMINATED]
+
+    await plant.eventually(visible)
+    await sweep(plant).sweep_once()
+    expected = "migrated" if moment == "before" else "migration_other_version"
+    assert await plant.settled([command]) == [expected]
+    assert (await plant.act(instance, "complete", Ref(1, "coat")))["outcome"] == "advanced"
+
+
+async def kept_of(plant: Plant, instance: UUID, ref: Ref) -> dict[str, str]:
+    rows = await plant.rows("SELECT kept_gates FROM step_execution WHERE id = :id", id=execution_id(instance, ref))
+    kept: dict[str, str] = rows[0]["kept_gates"]
+    return kept
