@@ -12,9 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.enums import ProcessStatus
 from models.flow.canonical import canonical, graph_hash
 from models.flow.graph import ProcessCategory, parse_graph
+from models.notices.kinds import NoticeKind
 from models.store.audit import Actor, AuditDraft, audit_tenant
 from models.store.effectivity import IN_FORCE, Effective, supersede
 from models.store.freezing import with_definitions
+from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import free_key, get_process, key_is_taken
 from models.store.process_rows import write_steps
 from models.store.references import Resolver, slug
@@ -156,6 +158,7 @@ async def approve_process(
     process.approved_by = actor.user_id
     await session.flush()
     await write_steps(session, process, parse_graph(process.graph))
+    await _tell_authors(session, actor, process, reason)
     shown = {"version": process.version, "graph_hash": process.graph_hash, **_dates(process), **(seen or {})}
     approved = _draft(
         "process.approved",
@@ -167,6 +170,17 @@ async def approve_process(
     replaced = await supersede(session, actor.tenant_id, now, key=process.key)
     await audit_tenant(session, actor, approved, *replaced)
     return process
+
+
+async def _tell_authors(session: AsyncSession, actor: Actor, process: Process, reason: str) -> None:
+    """Whoever made or submitted the version hears that it is in force, unless they approved it themselves."""
+    authors = {one for one in (process.created_by, process.submitted_by) if one is not None} - {actor.user_id}
+    if not authors:
+        return
+    about = About(object_type="process", object_id=process.id)
+    said = {"actor": actor.name, "reason": reason}
+    recipients = Recipients(users=sorted(authors))
+    await put_notice(session, actor.tenant_id, NoticeKind.PROCESS_APPROVED, recipients, about, said)
 
 
 async def unapproved_children(session: AsyncSession, tenant_id: UUID, graph: Json) -> list[Json]:

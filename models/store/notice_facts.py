@@ -41,7 +41,7 @@ _WATCHERS = text("SELECT user_id FROM instance_watch WHERE tenant_id = :tenant A
 _PROCESS = text("SELECT name || ' ' || version AS process FROM process WHERE tenant_id = :tenant AND id = :id")
 _NAME = text(
     "SELECT coalesce(NULLIF(full_name, ''), username) AS name FROM user_account"
-    " WHERE tenant_id = :tenant AND id::text = :id"
+    " WHERE tenant_id = :tenant AND (id::text = :id OR username = :id)"
 )
 _PEOPLE = text(
     """

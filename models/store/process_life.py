@@ -16,8 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import ProcessStatus
 from models.flow.errors import FlowError
+from models.notices.kinds import NoticeKind
+from models.permissions import roles_with
 from models.store.audit import Actor, AuditDraft, audit_tenant
 from models.store.definitions import check_revision, check_status, unapproved_children
+from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import get_process
 from models.store.reading import fetch
 from models.store.refusals import (
@@ -68,6 +71,10 @@ async def submit_process(
     if problems := await unapproved_children(session, actor.tenant_id, process.graph):
         raise ProcessInvalidError(problems=problems)
     process.submitted_at, process.submitted_by = datetime.now(UTC), actor.user_id
+    recipients = Recipients(roles=roles_with("process.approve"), but=[actor.name])
+    about = About(object_type="process", object_id=process_id)
+    said = {"actor": actor.name, "reason": note}
+    await put_notice(session, actor.tenant_id, NoticeKind.PROCESS_SUBMITTED, recipients, about, said)
     return await _move(session, actor, process, ProcessStatus.IN_REVIEW, "process.submitted", note)
 
 

@@ -24,6 +24,12 @@ class Posted:
         """The body."""
         return json.loads(self.body)
 
+    @property
+    def type(self) -> str:
+        """The event's type; empty where it is no event."""
+        found = self.json
+        return str(found.get("type", "")) if isinstance(found, dict) else ""
+
     def is_signed_with(self, secret: str) -> bool:
         """By the published algorithm of Standard Webhooks, written down here once more and not taken from any library.
 
@@ -36,12 +42,16 @@ class Posted:
 
 
 class Receiver:
-    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204."""
+    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204.
+
+    `refuse` says so for events of one type only.
+    """
 
     def __init__(self) -> None:
         """Not listening yet."""
         self.posted: list[Posted] = []
         self.answers: list[int] = []
+        self._refusals: dict[str, list[int]] = {}
         self.headers: dict[str, str] = {}
         """Sent with every answer."""
         self._arrived = threading.Condition()
@@ -68,6 +78,9 @@ class Receiver:
         with self._arrived:
             self.posted.append(posted)
             self._arrived.notify_all()
+            refusals = self._refusals.get(posted.type)
+            if refusals:
+                return refusals.pop(0)
             return self.answers.pop(0) if self.answers else 204
 
     @property
@@ -78,6 +91,20 @@ class Receiver:
     def url(self, path: str = "/hook") -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.port}{path}"
+
+    def refuse(self, kind: str, *statuses: int) -> None:
+        """Answer the next events of a type with these."""
+        self._refusals[kind] = list(statuses)
+
+    def heard(self, kind: str) -> list[Posted]:
+        """What was posted of a type."""
+        return [one for one in self.posted if one.type == kind]
+
+    def wait_for(self, kind: str, count: int, seconds: float = 30.0) -> list[Posted]:
+        """What was posted of a type, once it is so many."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.heard(kind)) >= count, seconds), self.posted
+            return self.heard(kind)
 
     def wait(self, count: int, seconds: float = 30.0) -> list[Posted]:
         """What was posted, once it is at least so many."""
