@@ -11,24 +11,23 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from psycopg import Error as PsycopgError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.batching import Batch
-from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work, wire
+from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work
+from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
-from activities.facts import Reading
-from activities.guard import is_rejected_data, retried_where_it_helps
-from activities.locking import lock_instance, missed
+from activities.facts import Reading, asking
+from activities.guard import retried_where_it_helps
+from activities.locking import locked_by, locking, missed
 from activities.migrating import migration_facts, migration_of, target_of
-from activities.projection import Place
-from activities.record import Writing
+from activities.record import Writing, rejected
 from activities.states import States
 from activities.subscriptions import Subscriptions
 from activities.trail import Asked, look_before
-from models.db import tenant_session
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.batch import Decision, decide_all
@@ -36,6 +35,7 @@ from models.flow.carry import restore
 from models.flow.cohorts import pack
 from models.flow.facts import Facts
 from models.flow.state import Ref, State
+from models.wire import tenant_wire
 
 MANY_COMMANDS, MANY_TOKENS = 200, 2_000
 """From which on a decision may take longer than a moment: a batch release touches every token."""
@@ -72,38 +72,41 @@ class Advancer:
             except _ChildrenAskedFor:
                 async with self._with_children:
                     return await self._advance(request, may_ask_for_children=True)
-        except DBAPIError as error:
-            if is_rejected_data(error):
-                return Recorded(status="rejected", seq=request.expected_seq, error=str(error.orig)[:1_000])
-            raise
+        except (DBAPIError, PsycopgError) as error:
+            return rejected(error, request.expected_seq)
 
     async def _advance(self, request: AdvanceRequest, *, may_ask_for_children: bool) -> Recorded:
         tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
-        async with tenant_session(self._engine, tenant) as session:
-            connection = await session.connection()
-            locked = await lock_instance(connection, tenant, instance)
+        async with tenant_wire(self._engine, tenant) as wire:
+            (row,), *asked = await wire.fetch(
+                locking(tenant, instance), *asking(tenant, instance, request.work.commands)
+            )
+            locked = locked_by(tenant, instance, row)
             place = locked.place
             if locked.seq != request.expected_seq:
-                return (await missed(connection, place, request.expected_seq, locked.seq)).slim()
+                return (await missed(wire, place, request.expected_seq, locked.seq)).slim()
             state = self._state(instance, request)
             if state is None:
                 return Recorded(status="forgotten", seq=locked.seq)
-            definition = await self._definitions.version(connection, tenant, place.process)
-            advancing = _Advancing(session, place, definition, request, state)
-            batch, decision = await advancing.decided(self._definitions)
+            session = await wire.session()
+            definition = await self._definitions.version(session, tenant, place.process)
+            reading = Reading(wire, session, tenant, instance, definition)
+            advancing = _Advancing(reading, request, state)
+            batch = await reading.cut(request.work.commands, *asked)
+            decision = await advancing.decide(batch, self._definitions)
             if not may_ask_for_children and any(isinstance(one.event, ev.ChildRequested) for one in decision.happened):
                 self._states.keep(instance, state)
                 raise _ChildrenAskedFor
             recorded = Recorded(status="idle", seq=locked.seq)
             if decision.happened:
                 # What is read from here on are rows as this record changes them.
-                session.expunge_all()
-                before = await look_before(connection, place, decision.happened, batch)
-                asked, wanted = _asked(batch, tenant), self._subscriptions.of(tenant)
+                reading.session.expunge_all()
+                before = await look_before(wire, place, decision.happened, batch)
+                by_whom, wanted = _asked(batch, tenant), self._subscriptions.of(tenant)
                 writing = Writing(
-                    session, place, definition, self._engine, locked, asked, before, wanted, advancing.target
+                    wire, place, definition, self._engine, locked, by_whom, before, wanted, advancing.target
                 )
-                recorded = await writing.write(wire(pack(decision.happened)), decision.outcomes)
+                recorded = await writing.write(wire_form(pack(decision.happened)), decision.outcomes)
         if recorded.status == "recorded" or not request.work.rechecks:
             # A run forgets looks that came to nothing; this state would not.
             decision.state.seq = recorded.seq
@@ -123,27 +126,23 @@ class _ChildrenAskedFor(Exception):  # noqa: N818 - a way back, not a fault
 class _Advancing:
     """One batch in one transaction, up to its decision."""
 
-    def __init__(
-        self, session: AsyncSession, place: Place, definition: Definition, request: AdvanceRequest, state: State
-    ) -> None:
-        self._definition = definition
+    def __init__(self, reading: Reading, request: AdvanceRequest, state: State) -> None:
         self._request = request
         self._state = state
-        self._reading = Reading(session, place.tenant, place.instance, definition)
+        self._reading = reading
         self.target: Definition | None = None
         """The version that a migration leads to."""
 
-    async def decided(self, definitions: Definitions) -> tuple[Batch, Decision]:
-        """The commands that go together, and what they come to.
+    async def decide(self, batch: Batch, definitions: Definitions) -> Decision:
+        """What the commands that go together come to.
 
         A batch release carries siblings along. One whose evidence changed while it waited, and at which nobody looked
         because others still worked there, is looked at before it may go.
         """
         request, reading = self._request, self._reading
-        batch = await reading.cut(request.work.commands)
         if (asked := migration_of(batch)) is not None:
             self.target = await target_of(reading, definitions, asked)
-            return batch, await self._migrated(batch, asked)
+            return await self._migrated(batch, asked)
         await reading.add_rechecks(batch, self._looks(batch))
         await reading.add_beside(batch)
         await reading.add_siblings(batch)
@@ -152,11 +151,11 @@ class _Advancing:
             commands = commands_of(replace(request.work, rechecks=self._looks(batch)), facts.commands, request.now)
             decision = await self._decide(commands, facts.facts())
             if not await reading.add_stale(batch, self._carried_along(decision)):
-                return batch, decision
+                return decision
 
     async def _decide(self, commands: Sequence[cmd.Command], facts: Facts) -> Decision:
         """In a thread where it may take long: the SDK's watch of activations stands on the worker's event loop."""
-        graph, state, now = self._definition.graph, self._state, self._request.now
+        graph, state, now = self._reading.graph, self._state, self._request.now
         if len(commands) < MANY_COMMANDS and len(state.tokens) + self._request.work.subjects < MANY_TOKENS:
             return decide_all(graph, state, commands, facts, now)
         return await asyncio.to_thread(decide_all, graph, state, commands, facts, now)
@@ -181,10 +180,10 @@ class _Advancing:
 
     def _entering(self) -> Sequence[str]:
         """Steps that are entered without any execution leading there."""
-        return (self._definition.graph.first.key,) if self._request.work.subjects else ()
+        return (self._reading.graph.first.key,) if self._request.work.subjects else ()
 
     def _carried_along(self, decision: Decision) -> list[Ref]:
-        steps = self._definition.graph.steps
+        steps = self._reading.graph.steps
         return [
             one.event.ref
             for one in decision.happened

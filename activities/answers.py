@@ -5,25 +5,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from activities.contract import Cohort
 from activities.projection import Place
 from models.enums import CommandOutcome
 from models.flow import events as ev
 from models.flow.batch import Outcome
 from models.flow.state import Ref
-from models.store.bulk import update_rows
-from models.store.views import execution_views
+from models.store.bulk import change
+from models.store.views import execution_json, shown_executions
 from models.tables import Command
+from models.wire import Wire
 
 SHOWN = 20
 """Executions whose whole view is stored with the answer; beyond that ids and words suffice."""
 
 
-async def settle(
-    session: AsyncSession, place: Place, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome], seq: int
-) -> None:
+async def settle(wire: Wire, place: Place, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome], seq: int) -> None:
     """Write outcome, answer and journal position of every command of this record."""
     by_command: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -31,10 +28,10 @@ async def settle(
     if not by_command:
         return
     entered = _entered(place, cohorts)
-    views = await _views(session, place, by_command, entered)
+    views = await _views(wire, place, by_command, entered)
     at = cohorts[0].event.at
     rows = [_settled(place, at, seq, command, found, entered, views) for command, found in by_command.items()]
-    await update_rows(session, Command, rows)
+    wire.later(change(Command, rows))
 
 
 def _entered(place: Place, cohorts: Sequence[Cohort]) -> dict[int, list[UUID]]:
@@ -48,7 +45,7 @@ def _entered(place: Place, cohorts: Sequence[Cohort]) -> dict[int, list[UUID]]:
 
 
 async def _views(
-    session: AsyncSession, place: Place, by_command: Mapping[str, Sequence[Outcome]], entered: Mapping[int, list[UUID]]
+    wire: Wire, place: Place, by_command: Mapping[str, Sequence[Outcome]], entered: Mapping[int, list[UUID]]
 ) -> dict[UUID, dict[str, Any]]:
     wanted: list[UUID] = []
     for outcomes in by_command.values():
@@ -56,7 +53,10 @@ async def _views(
         if len(refs) <= SHOWN:
             wanted += [place.id(ref) for ref in refs]
             wanted += [one for ref in refs for one in entered.get(ref.subject, ())]
-    return await execution_views(session, place.tenant, list(dict.fromkeys(wanted))) if wanted else {}
+    if not wanted:
+        return {}
+    (rows,) = await wire.fetch(shown_executions(place.tenant, list(dict.fromkeys(wanted))))
+    return {row.id: execution_json(row._asdict()) for row in rows}
 
 
 def _settled(

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.flow.graph import Graph, parse_graph
 
@@ -41,7 +41,7 @@ class Definitions:
         """Start empty."""
         self._known: OrderedDict[UUID, Definition] = OrderedDict()
 
-    async def version(self, connection: AsyncConnection, tenant_id: UUID, process_id: UUID) -> Definition:
+    async def version(self, session: AsyncSession, tenant_id: UUID, process_id: UUID) -> Definition:
         """One approved version.
 
         Raises:
@@ -52,6 +52,7 @@ class Definitions:
             self._known.move_to_end(process_id)
             return known
         keys = {"tenant": tenant_id, "process": process_id}
+        connection = await session.connection()
         row = (await connection.execute(_READ, keys)).mappings().one_or_none()
         if row is None:
             raise LookupError(f"no approved process {process_id}")

@@ -7,10 +7,10 @@ for one command as for a thousand executions. Only what deviates is told: unmet 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlmodel import col, select
+from sqlalchemy import TextClause, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
@@ -22,9 +22,10 @@ from models.flow.graph import Graph, RequirementType
 from models.flow.routing import possible_targets
 from models.flow.state import Ref, execution_id
 from models.flow.status import OPEN, ExecutionStatus
-from models.requirements.registry import unmet_of, workers_of
+from models.requirements.registry import unmet_of, what_stands, workers_of
 from models.store.workers import approvers_of
 from models.tables import StepExecution
+from models.wire import Row, Statement, Wire
 
 ATTESTED = frozenset({RequirementType.APPROVAL, RequirementType.SIGNATURE})
 """Requirements that another person than the one who does the work may have to answer."""
@@ -39,6 +40,21 @@ _COMMANDS = text(
     """
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
+_EXECUTION = """
+    SELECT e.*, h.username AS holder
+    FROM step_execution e LEFT JOIN user_account h ON (h.tenant_id, h.id) = (e.tenant_id, e.assigned_to)
+    WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance
+"""
+_EXECUTIONS = text(f"{_EXECUTION} AND e.id = ANY(:ids)")
+_OF_COMMAND = text(
+    f"{_EXECUTION} AND e.id IN (SELECT CAST(named.id AS uuid)"  # noqa: S608 - constants only
+    " FROM command c, jsonb_array_elements_text(c.body -> 'execution_ids') AS named (id)"
+    " WHERE c.tenant_id = :tenant AND c.id = :command AND c.outcome IS NULL)"
+)
+_GIVEN = text(
+    f"{_EXECUTION} AND e.step_key = :step AND e.lot = ANY(:lots) AND e.exited_at IS NULL"
+    " AND e.status IN ('waiting', 'awaiting_signoff')"
+)
 _QUIET_LOTS = text(
     """
     SELECT given.lot FROM unnest(CAST(:lots AS text[])) AS given (lot)
@@ -61,8 +77,13 @@ _VISITS = text(
 
 @dataclass(slots=True)
 class Reading:
-    """What one batch has to know; knows no decision itself."""
+    """What one batch has to know; knows no decision itself.
 
+    Rows of executions are plain tuples with the columns of `StepExecution` and `holder`, the username of `assigned_to`;
+    nobody changes them here. `session` is for whatever is not asked on every step.
+    """
+
+    wire: Wire
     session: AsyncSession
     tenant: UUID
     instance: UUID
@@ -73,10 +94,14 @@ class Reading:
         """Of the version that the instance is pinned to."""
         return self.definition.graph
 
-    async def cut(self, command_ids: Sequence[str]) -> Batch:
-        """The commands that go together, out of those that are not settled yet."""
-        stored, beyond = fitting(await self._commands(command_ids) if command_ids else [])
-        batch = cut(stored, await self._executions(one for row in stored for one in execution_ids(row)))
+    async def cut(self, command_ids: Sequence[str], commands: Sequence[Row], executions: Sequence[Row]) -> Batch:
+        """The commands that go together, out of those that are not settled yet; rows as `asking` had them answered."""
+        found = {row.id: Stored.of(row) for row in commands}
+        stored, beyond = fitting([found[one] for one in map(UUID, command_ids) if one in found])
+        known = {row.id: row for row in executions}
+        if not known:
+            known = await self._executions(one for row in stored for one in execution_ids(row))
+        batch = cut(stored, known)
         batch.deferred += [str(later.id) for later in beyond]
         return batch
 
@@ -132,84 +157,88 @@ class Reading:
 
     async def _quiet_lots(self, step: str, lots: Sequence[str], here: Iterable[StepExecution]) -> list[str]:
         """The lots that have no open work at the step besides this batch's, so that they may be released."""
-        connection = await self.session.connection()
-        parameters = {
-            "tenant": self.tenant,
-            "instance": self.instance,
-            "step": step,
-            "lots": list(lots),
-            "ids": [execution.id for execution in here],
-        }
-        return list((await connection.execute(_QUIET_LOTS, parameters)).scalars())
+        ids = [execution.id for execution in here]
+        (rows,) = await self._fetch(_QUIET_LOTS, step=step, lots=list(lots), ids=ids)
+        return [row.lot for row in rows]
 
     async def _given(self, step: str, lots: Sequence[str]) -> Sequence[StepExecution]:
         """Executions of these lots whose work is given and which wait for a sign-off or for their batch."""
-        query = select(StepExecution).where(
-            StepExecution.tenant_id == self.tenant,
-            StepExecution.workflow_instance_id == self.instance,
-            StepExecution.step_key == step,
-            col(StepExecution.lot).in_(lots),
-            col(StepExecution.status).in_((ExecutionStatus.WAITING, ExecutionStatus.AWAITING_SIGNOFF)),
-            col(StepExecution.exited_at).is_(None),
+        (rows,) = await self._fetch(_GIVEN, step=step, lots=list(lots))
+        return rows
+
+    async def _fetch(self, clause: TextClause, **parameters: Any) -> list[list[Row]]:
+        return await self.wire.fetch(
+            Statement(clause, {"tenant": self.tenant, "instance": self.instance, **parameters})
         )
-        return (await self.session.exec(query)).all()
 
     async def facts(self, batch: Batch, now: datetime, entering: Sequence[str] = ()) -> BatchFacts:
         """Everything else, in bulk; `entering` names steps besides those that the batch leads to."""
         leading = {key for ref in batch.executions for key in possible_targets(self.graph, ref.step)}
         targets = sorted(leading.union(targets_of(self.graph, batch.rows)))
         leaving = [ref.subject for ref in batch.executions] if batch.gated or batch.diverted else []
+        await self._name_holders(batch)
+        standing, visits = await self._standing_and_visits(self._to_judge(batch), leaving, targets)
         return BatchFacts(
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
             permissions=batch.permissions,
-            names=await self._names(batch),
-            unmet=await self._unmet(batch),
+            names=batch.names,
+            unmet=await self._unmet(batch, standing),
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
-            visits=await self.visits(leaving, targets),
+            visits=tuple((row.subject_no, row.step_key, row.last, row.counted) for row in visits),
             deadlines=self._deadlines([*targets, *entering], now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             numbers=batch.numbers,
         )
 
-    async def _commands(self, ids: Sequence[str]) -> list[Stored]:
-        """Those of the commands that have no outcome yet, in the order of `ids`."""
-        wanted = [UUID(one) for one in ids]
-        connection = await self.session.connection()
-        keys = {"tenant": self.tenant, "instance": self.instance, "ids": wanted}
-        found = {row.id: Stored.of(row) for row in await connection.execute(_COMMANDS, keys)}
-        return [found[one] for one in wanted if one in found]
-
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
         wanted = list(dict.fromkeys(ids))
         if not wanted:
             return {}
-        query = select(StepExecution).where(
-            StepExecution.tenant_id == self.tenant,
-            StepExecution.workflow_instance_id == self.instance,
-            col(StepExecution.id).in_(wanted),
-        )
-        return {row.id: row for row in (await self.session.exec(query)).all()}
+        (rows,) = await self._fetch(_EXECUTIONS, ids=wanted)
+        return {row.id: row for row in rows}
 
-    async def _names(self, batch: Batch) -> dict[str, str]:
-        """Of the actors and of whoever holds an execution."""
-        holders = {e.assigned_to for e in batch.executions.values() if e.assigned_to is not None}
-        unknown = [one for one in holders if str(one) not in batch.names]
-        if not unknown:
-            return batch.names
-        connection = await self.session.connection()
-        found = await connection.execute(_NAMES, {"tenant": self.tenant, "ids": sorted(unknown)})
-        batch.names |= {str(row.id): row.username for row in found}
-        return batch.names
+    async def _name_holders(self, batch: Batch) -> None:
+        """Add the names of whoever holds an execution to those of the actors; most came with their rows."""
+        unknown: list[UUID] = []
+        for execution in batch.executions.values():
+            if execution.assigned_to is None or str(execution.assigned_to) in batch.names:
+                continue
+            holder: str | None = getattr(execution, "holder", None)
+            if holder is None:
+                unknown.append(execution.assigned_to)
+            else:
+                batch.names[str(execution.assigned_to)] = holder
+        if unknown:
+            (rows,) = await self._fetch(_NAMES, ids=unknown)
+            batch.names |= {str(row.id): row.username for row in rows}
 
-    async def _unmet(self, batch: Batch) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
+    def _to_judge(self, batch: Batch) -> list[StepExecution]:
+        """Executions whose requirements are asked about."""
         open_ones = [e for e in batch.gated.values() if e.status in OPEN]
-        if not any(self.graph.steps[e.step_key].mandatory for e in open_ones):
+        return open_ones if any(self.graph.steps[e.step_key].mandatory for e in open_ones) else []
+
+    async def _standing_and_visits(
+        self, judged: Sequence[StepExecution], subjects: Sequence[int], steps: Sequence[str]
+    ) -> tuple[Sequence[Row], Sequence[Row]]:
+        """Two answers in one round trip; what is not asked is empty."""
+        keys = {"tenant": self.tenant, "instance": self.instance}
+        asked: dict[str, Statement] = {}
+        if judged:
+            asked["standing"] = what_stands(self.tenant, [e.id for e in judged])
+        if subjects and steps:
+            asked["visits"] = Statement(_VISITS, {**keys, "subjects": sorted(set(subjects)), "steps": list(steps)})
+        answers = dict(zip(asked, await self.wire.fetch(*asked.values()) if asked else (), strict=True))
+        return answers.get("standing", ()), answers.get("visits", ())
+
+    async def _unmet(self, batch: Batch, standing: Sequence[Row]) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
+        judged = self._to_judge(batch)
+        if not judged:
             return ()
-        found = await unmet_of(self.session, self.tenant, self.definition.process_id, self.graph, open_ones)
-        return tuple((ref_of(e), found[e.id]) for e in open_ones if found.get(e.id))
+        found = await unmet_of(self.session, self.tenant, self.definition.process_id, self.graph, judged, standing)
+        return tuple((ref_of(e), found[e.id]) for e in judged if found.get(e.id))
 
     async def _workers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
         if not batch.signed:
@@ -234,15 +263,8 @@ class Reading:
         """(subject, step, last visit, visits that count), where there are any."""
         if not subjects or not steps:
             return ()
-        connection = await self.session.connection()
-        parameters = {
-            "tenant": self.tenant,
-            "instance": self.instance,
-            "subjects": sorted(set(subjects)),
-            "steps": list(steps),
-        }
-        rows = (await connection.execute(_VISITS, parameters)).all()
-        return tuple((row.subject_no, row.step_key, row.last, row.counted) for row in rows)
+        _, rows = await self._standing_and_visits((), subjects, steps)
+        return tuple(map(tuple, rows))
 
     def _deadlines(self, steps: Sequence[str], now: datetime) -> dict[str, Deadlines]:
         found: dict[str, Deadlines] = {}
@@ -254,3 +276,14 @@ class Reading:
                     limit_at=now + step.max_duration if step.max_duration else None,
                 )
         return found
+
+
+def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[Statement, Statement]:
+    """The commands and, of a lone one, its executions: what can be asked before anything is known.
+
+    The executions of many are read once it is clear which of them go together.
+    """
+    keys = {"tenant": tenant, "instance": instance}
+    lone = UUID(command_ids[0]) if len(command_ids) == 1 else None
+    ids = [UUID(one) for one in command_ids]
+    return Statement(_COMMANDS, keys | {"ids": ids}), Statement(_OF_COMMAND, keys | {"command": lone})

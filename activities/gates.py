@@ -33,6 +33,11 @@ async def close_gates_of(
         await close_gates(session, place.tenant, ids, now)
 
 
+def gates_follow(graph: Graph, step: str, *, entered: bool) -> bool:
+    """Whether a requirement of the step has anything to do when an execution is entered, or ends."""
+    return _any_that("open" if entered else "close", graph, step)
+
+
 def _any_that(does: str, graph: Graph, step: str) -> bool:
     """Whether a requirement of the step has anything to do on entry or at the end; most have not."""
     idle = getattr(RequirementKind, does)

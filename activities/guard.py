@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 from psycopg import Error as PsycopgError
+from psycopg import InterfaceError as PsycopgInterfaceError
+from psycopg import OperationalError as PsycopgOperationalError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from temporalio.exceptions import ApplicationError
@@ -39,7 +41,7 @@ def is_passing(error: Exception) -> bool:
     state = sqlstate(error)
     if state:
         return state.startswith(PASSING_CLASSES)
-    return isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, OperationalError | InterfaceError | PsycopgOperationalError | PsycopgInterfaceError)
 
 
 def is_rejected_data(error: Exception) -> bool:

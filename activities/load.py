@@ -52,8 +52,10 @@ class Loader:
         async with tenant_session(self._engine, tenant) as session:
             connection = await session.connection()
             keys = {"tenant": tenant, "instance": instance}
-            row = (await connection.execute(_INSTANCE, keys)).mappings().one()
-            definition = await self._definitions.version(connection, tenant, row["process_id"])
+            row = (await connection.execute(_INSTANCE, keys)).mappings().one_or_none()
+            if row is None:
+                raise LookupError(f"no instance {instance}")
+            definition = await self._definitions.version(session, tenant, row["process_id"])
             info = InstanceInfo(
                 identifier=row["identifier"],
                 name=row["name"],

@@ -1,10 +1,10 @@
 """The instance as a transaction holds it, and what a run missed that is behind its journal (ADR 0001)."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.contract import Recorded
 from activities.journal import fold_journal, read_after
@@ -12,6 +12,7 @@ from activities.projection import Place
 from models.enums import Chain
 from models.flow.carry import carry
 from models.store.chain import Head
+from models.wire import Statement, Wire
 
 LARGE_GAP = 500
 """Missing journal rows beyond which the fold is returned instead of the events."""
@@ -35,27 +36,25 @@ class Locked:
     parent: UUID | None
 
 
-async def lock_instance(connection: AsyncConnection, tenant: UUID, instance: UUID) -> Locked:
+def locking(tenant: UUID, instance: UUID) -> Statement:
     """Lock the instance row; read which version it is pinned to, and where its journal and its chain stand."""
-    row = (await connection.execute(_LOCK, {"tenant": tenant, "instance": instance})).mappings().one()
-    head = Head(
-        tenant_id=tenant,
-        chain=Chain.INSTANCE,
-        chain_id=instance,
-        n=row["chain_n"],
-        hash=row["chain_hash"],
-    )
+    return Statement(_LOCK, {"tenant": tenant, "instance": instance})
+
+
+def locked_by(tenant: UUID, instance: UUID, row: Any) -> Locked:
+    """From the answer to `locking`."""
     return Locked(
-        place=Place(tenant, instance, row["process_id"]),
-        seq=row["seq"],
-        record_no=row["record_no"],
-        head=head,
-        parent=row["parent_instance_id"],
+        place=Place(tenant, instance, row.process_id),
+        seq=row.seq,
+        record_no=row.record_no,
+        head=Head(tenant_id=tenant, chain=Chain.INSTANCE, chain_id=instance, n=row.chain_n, hash=row.chain_hash),
+        parent=row.parent_instance_id,
     )
 
 
-async def missed(connection: AsyncConnection, place: Place, expected: int, seq: int) -> Recorded:
+async def missed(wire: Wire, place: Place, expected: int, seq: int) -> Recorded:
     """What the journal knows beyond `expected`: the events, or after a large gap the state they fold to."""
+    connection = await (await wire.session()).connection()
     if seq - expected > LARGE_GAP or seq < expected:
         state = await fold_journal(connection, place.tenant, place.instance)
         return Recorded(status="behind", seq=state.seq, state=carry(state))

@@ -31,7 +31,7 @@ async def target_of(reading: Reading, definitions: Definitions, asked: CommandRo
     """The version that is asked for; None where there is none."""
     try:
         wanted = UUID(str(asked.args.get("process_id")))
-        return await definitions.version(await reading.session.connection(), reading.tenant, wanted)
+        return await definitions.version(reading.session, reading.tenant, wanted)
     except (LookupError, ValueError):
         return None
 

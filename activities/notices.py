@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from activities.contract import Cohort
 from activities.projection import Place
 from models.flow import events as ev
@@ -18,6 +16,7 @@ from models.flow.errors import describe
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.notices import About, Notice, Recipients, put_notices
+from models.wire import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +98,11 @@ _TELLS: Final[Mapping[str, Callable[[Any], _Told | None]]] = {
 """Event → what it tells; all others tell people nothing."""
 
 
-async def tell(
-    session: AsyncSession, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str]
-) -> None:
+async def tell(wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str]) -> None:
     """Leave the notices of a record in the outbox.
 
     Args:
-        session: The record's transaction.
+        wire: The record's transaction.
         place: The instance.
         cohorts: What was recorded.
         first: Journal position of the first of them.
@@ -115,7 +112,7 @@ async def tell(
     notices = notices_of(place, cohorts)
     if notices or seqs:
         events = {"instance": str(place.instance), "seqs": seqs} if seqs else None
-        await put_notices(session, place.tenant, notices, events)
+        await put_notices(await wire.session(), place.tenant, notices, events)
 
 
 def notices_of(place: Place, cohorts: Sequence[Cohort]) -> list[Notice]:

@@ -4,7 +4,7 @@ One statement per cohort, whatever its size. The twin of `models.flow.evolve`: a
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -20,6 +20,7 @@ from models.flow import events as ev
 from models.flow.errors import describe
 from models.flow.ids import requirement_id, step_id
 from models.flow.state import Ref, execution_ids
+from models.wire import Statement
 
 _RUNNING = text(
     "UPDATE workflow_instance SET status = 'in_progress', started_at = :at WHERE tenant_id = :tenant AND id = :instance"
@@ -105,6 +106,12 @@ _RESOLVE_LOST_RUN = text(
     " WHERE tenant_id = :tenant AND instance_id = :instance AND code = 'run_gone' AND resolved_at IS NULL"
 )
 _AMENDABLE: Mapping[str, str] = {"name": "name", "owner": "owner_id", "due_date": "due_date", "context": "context"}
+_AMENDS = {
+    column: text(
+        f"UPDATE workflow_instance SET {column} = :value WHERE tenant_id = :tenant AND id = :instance"  # noqa: S608
+    ).bindparams(*([bindparam("value", type_=JSONB)] if column == "context" else []))
+    for column in _AMENDABLE.values()
+}
 
 
 def _executions(assignments: str) -> TextClause:
@@ -203,32 +210,35 @@ _NOWHERE = Ref(-1, "")
 
 
 async def project(connection: AsyncConnection, place: Place, cohort: Cohort, start: ev.Event | None = None) -> None:
-    """Apply one cohort to the rows; together with the `start` of the same executions, where that was left out."""
+    """Apply one cohort to the rows; see `projected`."""
+    for statement in projected(place, cohort, start):
+        await connection.execute(statement.clause, statement.parameters)
+
+
+def projected(place: Place, cohort: Cohort, start: ev.Event | None = None) -> Iterator[Statement]:
+    """What one cohort does to the rows; together with the `start` of the same executions, where that was left out."""
     statement, parameters = _statement(place, cohort)
     if statement is not None and isinstance(start, ev.ExecutionStarted):
         statement = _AFTER_START[statement]
         parameters |= {"starter": _user(start.by), "started": start.at}
+    keys = {"tenant": place.tenant, "instance": place.instance}
     if statement is not None:
-        keys = {"tenant": place.tenant, "instance": place.instance}
         names = _parameters(statement)
-        await connection.execute(statement, {k: v for k, v in (keys | parameters).items() if k in names})
+        yield Statement(statement, {k: v for k, v in (keys | parameters).items() if k in names})
     match cohort.event:
         case ev.InstanceStarted(at=at):
-            await connection.execute(_RESOLVE_LOST_RUN, {"tenant": place.tenant, "instance": place.instance, "at": at})
+            yield Statement(_RESOLVE_LOST_RUN, keys | {"at": at})
         case ev.InstanceResumed(at=at, held_at=held_at):
             shift = {
-                "tenant": place.tenant,
-                "instance": place.instance,
                 "held": at - held_at,
                 "sooner": [sooner for sooner, _ in cohort.event.moved],
                 "later": [later for _, later in cohort.event.moved],
             }
-            await connection.execute(_MOVE_DEADLINES, shift)
+            yield Statement(_MOVE_DEADLINES, keys | shift)
         case ev.InstanceAmended(changes=changes):
-            await _amend(connection, place, changes)
+            yield from _amended(place, changes)
         case ev.InstanceMigrated() if cohort.event.kept:
-            keys = {"tenant": place.tenant, "instance": place.instance}
-            await connection.execute(_KEEP, keys | _kept(cohort.event))
+            yield Statement(_KEEP, keys | _kept(cohort.event))
         case _:
             pass
 
@@ -398,17 +408,12 @@ def _on_deviation(
             assert_never(event)
 
 
-async def _amend(connection: AsyncConnection, place: Place, changes: Mapping[str, Any]) -> None:
+def _amended(place: Place, changes: Mapping[str, Any]) -> Iterator[Statement]:
     for name, column in _AMENDABLE.items():
         if name not in changes:
             continue
         value = _column_value(name, changes[name])
-        statement = text(
-            f"UPDATE workflow_instance SET {column} = :value WHERE tenant_id = :tenant AND id = :instance"  # noqa: S608
-        )
-        if name == "context":
-            statement = statement.bindparams(bindparam("value", type_=JSONB))
-        await connection.execute(statement, {"tenant": place.tenant, "instance": place.instance, "value": value})
+        yield Statement(_AMENDS[column], {"tenant": place.tenant, "instance": place.instance, "value": value})
 
 
 def _column_value(name: str, value: Any) -> Any:

@@ -8,39 +8,44 @@ zombie, a Reset in Temporal's Web UI: all come out here as `behind`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import Error as PsycopgError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import settle
 from activities.children import cascade, create_child, nests, tell_parent
 from activities.contract import RECORD, Cohort, Recorded, RecordRequest
+from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
-from activities.gates import close_gates_of, open_gates_of
+from activities.gates import close_gates_of, gates_follow, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
-from activities.locking import Locked, lock_instance, missed
+from activities.locking import Locked, locked_by, locking, missed
 from activities.migrating import change_gates
 from activities.notices import tell
-from activities.projection import Place, project, starts_to_join
+from activities.projection import Place, projected, starts_to_join
 from activities.rebuild import origin_of, with_origin
 from activities.subscriptions import Subscriptions
 from activities.trail import Asked, Before, Trail, look_before
-from models.db import tenant_session
 from models.flow import events as ev
 from models.flow.batch import Outcome
-from models.flow.cohorts import unpack
+from models.flow.cohorts import pack, unpack
 from models.flow.graph import Graph
 from models.flow.state import Ref
-from models.store.audit import engine_actor, write_audit
-from models.store.chained import add_chained
+from models.store.audit import audit_entries, engine_actor
+from models.store.bulk import insertion
+from models.store.chain import next_link
+from models.store.chained import to_be_sealed
 from models.store.instances import RECORD_CHANNEL
 from models.tables import Journal
+from models.wire import Statement, Wire, tenant_wire
 
 _ASKED = text(
     """
@@ -53,13 +58,16 @@ _ORIGIN = text(
     "SELECT process_id, name, owner_id, due_date, context FROM workflow_instance"
     " WHERE tenant_id = :tenant AND id = :instance"
 )
-_ADVANCE_AND_TELL = text(
+_SEAL_AND_TELL = text(
     """
-    WITH advanced AS (UPDATE workflow_instance SET seq = :seq, record_no = :record_no
-                      WHERE tenant_id = :tenant AND id = :instance RETURNING 1)
-    SELECT pg_notify(:channel, :payload) FROM advanced
+    WITH moved AS (UPDATE workflow_instance SET seq = :seq, record_no = :record_no, chain_n = :n, chain_hash = :hash
+                   WHERE tenant_id = :tenant AND id = :id AND chain_n = :n - 1 RETURNING 1),
+         link AS (INSERT INTO chain_link (tenant_id, chain, chain_id, n, at, payload_digest, prev_hash, hash)
+                  SELECT :tenant, :chain, :id, :n, :at, :payload, :prev, :hash FROM moved)
+    SELECT pg_notify(:channel, :notice), 1 / (SELECT count(*) FROM moved)
     """
 )
+"""The division fails where the chain's head was not where it was locked; then nothing of the record is written."""
 
 
 class Recorder:
@@ -79,40 +87,50 @@ class Recorder:
         """Write what the run says, or say why nothing was written."""
         tenant, instance = UUID(request.key.tenant_id), UUID(request.key.instance_id)
         try:
-            async with tenant_session(self._engine, tenant) as session:
-                connection = await session.connection()
-                locked = await lock_instance(connection, tenant, instance)
+            async with tenant_wire(self._engine, tenant) as wire:
+                ((row,),) = await wire.fetch(locking(tenant, instance))
+                locked = locked_by(tenant, instance, row)
                 place = locked.place
-                asked = await _asked(connection, place, request)
+                asked = await _asked(wire, place, request)
                 settled = tuple(identity for identity, one in asked.items() if one.settled)
                 if locked.seq != request.expected_seq or settled or not request.cohorts:
-                    known = await missed(connection, place, request.expected_seq, locked.seq)
+                    known = await missed(wire, place, request.expected_seq, locked.seq)
                     return replace(known.slim(), settled=settled)
                 happened = tuple(unpack(cohort.core() for cohort in request.cohorts))
-                definition = await self._definitions.version(connection, tenant, place.process)
-                before = await look_before(connection, place, happened)
+                definition = await self._definitions.version(await wire.session(), tenant, place.process)
+                before = await look_before(wire, place, happened)
                 wanted = self._subscriptions.of(tenant)
-                writing = Writing(session, place, definition, self._engine, locked, asked, before, wanted)
+                writing = Writing(wire, place, definition, self._engine, locked, asked, before, wanted)
                 return (await writing.write(request.cohorts, request.outcomes)).slim()
-        except DBAPIError as error:
-            if is_rejected_data(error):
-                return Recorded(status="rejected", seq=request.expected_seq, error=str(error.orig)[:1_000])
-            raise
+        except (DBAPIError, PsycopgError) as error:
+            return rejected(error, request.expected_seq)
 
 
-async def _asked(connection: AsyncConnection, place: Place, request: RecordRequest) -> dict[str, Asked]:
+def rejected(error: DBAPIError | PsycopgError, seq: int) -> Recorded:
+    """The answer where the database refuses these values.
+
+    Raises:
+        DBAPIError, PsycopgError: it is something else.
+    """
+    if not is_rejected_data(error):
+        raise error
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return Recorded(status="rejected", seq=seq, error=str(said)[:1_000])
+
+
+async def _asked(wire: Wire, place: Place, request: RecordRequest) -> dict[str, Asked]:
     ids = sorted({UUID(one.command_id) for one in request.outcomes})
     if not ids:
         return {}
-    rows = (await connection.execute(_ASKED, {"tenant": place.tenant, "ids": ids})).mappings()
-    return {str(row["id"]): Asked.of(place.tenant, dict(row)) for row in rows}
+    (rows,) = await wire.fetch(Statement(_ASKED, {"tenant": place.tenant, "ids": ids}))
+    return {str(row.id): Asked.of(place.tenant, row._asdict()) for row in rows}
 
 
 @dataclass(slots=True)
 class Writing:
     """One record: what happened, written by the transaction that has locked the instance."""
 
-    session: AsyncSession
+    wire: Wire
     place: Place
     definition: Definition
     engine: AsyncEngine
@@ -128,47 +146,69 @@ class Writing:
 
     async def write(self, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome]) -> Recorded:
         """Rows, journal, outcomes, audit entries, one link of the chain, one NOTIFY."""
-        connection = await self.session.connection()
         locked = self.locked
         for_the_run = tuple(cohorts)
         if locked.seq == 0:
-            cohorts = await self._with_origin(connection, cohorts)
+            cohorts = await self._with_origin(cohorts)
         trail = Trail(self.place, self.definition.graph, self.asked, self.before)
+        await self._change_rows(_alike(cohorts, outcomes))
+        await tell(self.wire, self.place, cohorts, locked.seq + 1, self.wanted)
+        for cohort in cohorts:
+            if isinstance(cohort.event, ev.InstanceMigrated):
+                trail.former, trail.graph = self.former, self.definition.graph
+            trail.note(cohort)
+        journal = to_be_sealed(locked.head, Journal, self._journal_rows(cohorts, locked))
+        self.wire.later(insertion(Journal, journal))
+        seq = locked.seq + len(cohorts)
+        await settle(self.wire, self.place, cohorts, outcomes, seq)
+        now = datetime.now(UTC)
+        entries = audit_entries(engine_actor(self.place.tenant), trail.drafts, head=locked.head, at=now)
+        link = next_link(locked.head, [*(row["digest"] for row in journal), *entries.digests], now)
+        position = {"seq": seq, "record_no": locked.record_no + 1}
+        notice = {"channel": RECORD_CHANNEL, "notice": f"{self.place.instance} {seq}"}
+        self.wire.later(*entries.statements, Statement(_SEAL_AND_TELL, {**link, **position, **notice}))
+        return Recorded(status="recorded", seq=seq, cohorts=for_the_run)
+
+    async def _change_rows(self, cohorts: Sequence[Cohort]) -> None:
+        """Project, and let follow what follows."""
         joined = starts_to_join(cohorts)
         starts = {start: cohorts[start].event for start in joined.values()}
         for number, cohort in enumerate(cohorts):
             if number not in starts:
-                await project(connection, self.place, cohort, starts.get(joined.get(number, -1)))
+                self.wire.later(*projected(self.place, cohort, starts.get(joined.get(number, -1))))
+            if self._changes_only_rows(cohort):
+                continue
+            session = await self.wire.session()
             if isinstance(cohort.event, ev.InstanceMigrated):
-                await self._migrate(cohort.event, trail)
-            await self._follow(cohort, locked, locked.seq + 1 + number)
-            trail.note(cohort)
-        await tell(self.session, self.place, cohorts, locked.seq + 1, self.wanted)
-        seq = locked.seq + len(cohorts)
-        digests = await add_chained(self.session, locked.head, Journal, self._journal_rows(cohorts, locked))
-        await settle(self.session, self.place, cohorts, outcomes, seq)
-        await write_audit(
-            self.session, engine_actor(self.place.tenant), trail.drafts, head=locked.head, covering=digests
-        )
-        keys = {"tenant": self.place.tenant, "instance": self.place.instance}
-        position = {"seq": seq, "record_no": locked.record_no + 1}
-        notice = {"channel": RECORD_CHANNEL, "payload": f"{self.place.instance} {seq}"}
-        await connection.execute(_ADVANCE_AND_TELL, {**keys, **position, **notice})
-        return Recorded(status="recorded", seq=seq, cohorts=for_the_run)
+                await self._migrate(session, cohort.event)
+            await self._follow(session, cohort, self.locked.seq + 1 + number)
 
-    async def _migrate(self, event: ev.InstanceMigrated, trail: Trail) -> None:
+    def _changes_only_rows(self, cohort: Cohort) -> bool:
+        """Whether nothing follows, so that nothing has to be sent before the end."""
+        match cohort.event:
+            case ev.ExecutionEntered(ref=ref):
+                return not gates_follow(self.definition.graph, ref.step, entered=True)
+            case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
+                return not gates_follow(self.definition.graph, ref.step, entered=False)
+            case ev.ExecutionClaimed() | ev.ExecutionStarted() | ev.ExecutionReleased() | ev.CommandRefused():
+                return True
+            case _:
+                return False
+
+    async def _migrate(self, session: AsyncSession, event: ev.InstanceMigrated) -> None:
         """From here on this record is about the version that the instance is pinned to now."""
         if self.target is None or str(self.target.process_id) != event.process_id:
             raise LookupError(f"the version {event.process_id} is not at hand")
-        self.former = trail.former = self.definition.graph
-        self.definition, trail.graph = self.target, self.target.graph
+        self.former = self.definition.graph
+        self.definition = self.target
         self.place = replace(self.place, process=self.target.process_id)
-        await change_gates(self.session, self.place, self.former, self.definition.graph, event)
+        await change_gates(session, self.place, self.former, self.definition.graph, event)
 
-    async def _with_origin(self, connection: AsyncConnection, cohorts: Sequence[Cohort]) -> list[Cohort]:
+    async def _with_origin(self, cohorts: Sequence[Cohort]) -> list[Cohort]:
         """The first record says what the instance began as, so that its past can be told from the journal alone."""
         keys = {"tenant": self.place.tenant, "instance": self.place.instance}
-        origin = origin_of(dict((await connection.execute(_ORIGIN, keys)).mappings().one()))
+        ((row,),) = await self.wire.fetch(Statement(_ORIGIN, keys))
+        origin = origin_of(row._asdict())
         return [with_origin(cohort, origin) for cohort in cohorts]
 
     def _journal_rows(self, cohorts: Sequence[Cohort], locked: Locked) -> list[dict[str, Any]]:
@@ -187,32 +227,44 @@ class Writing:
             for seq, cohort in enumerate(cohorts, start=locked.seq + 1)
         ]
 
-    async def _follow(self, cohort: Cohort, locked: Locked, seq: int) -> None:
+    async def _follow(self, session: AsyncSession, cohort: Cohort, seq: int) -> None:
         """What an event entails beside its own rows: gates, children, the parent."""
         match cohort.event:
             case ev.ExecutionEntered(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
-                await open_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
+                await open_gates_of(session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
             case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
-                await close_gates_of(self.session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
+                await close_gates_of(session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
             case ev.ExecutionDiverted(ref=ref, by=by, reason=reason):
                 graph = self.former or self.definition.graph
                 ids = self.place.ids(ref, cohort.subjects)
-                await close_gates_of(self.session, self.place, graph, ref.step, ids, cohort.event.at)
+                await close_gates_of(session, self.place, graph, ref.step, ids, cohort.event.at)
                 if nests(graph, ref.step):
-                    await cascade(self.session, self.place, "cancel", by, reason, seq, of=ids)
+                    await cascade(session, self.place, "cancel", by, reason, seq, of=ids)
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
-                await create_child(self.session, self.engine, self.place, self.definition.graph, asked)
+                await create_child(session, self.engine, self.place, self.definition.graph, asked)
             case ev.InstanceHeld(by=by, reason=reason):
-                await cascade(self.session, self.place, "hold", by, reason, seq)
+                await cascade(session, self.place, "hold", by, reason, seq)
             case ev.InstanceResumed(by=by, reason=reason):
-                await cascade(self.session, self.place, "resume", by, reason, seq)
+                await cascade(session, self.place, "resume", by, reason, seq)
             case ev.InstanceCancelled(by=by, reason=reason):
-                await cascade(self.session, self.place, "cancel", by, reason, seq)
-                await tell_parent(self.session, self.place, locked.parent, "cancelled")
+                await cascade(session, self.place, "cancel", by, reason, seq)
+                await tell_parent(session, self.place, self.locked.parent, "cancelled")
             case ev.InstanceCompleted():
-                await tell_parent(self.session, self.place, locked.parent, "completed")
+                await tell_parent(session, self.place, self.locked.parent, "completed")
             case _:
                 pass
+
+
+def _alike(cohorts: Sequence[Cohort], outcomes: Sequence[Outcome]) -> Sequence[Cohort]:
+    """What equal commands of several people did to the rows, as one."""
+    if len({one.command_id for one in outcomes}) < MANY:
+        return cohorts
+    happened = (replace(one, command_id=None) for one in unpack(cohort.core() for cohort in cohorts))
+    return wire_form(pack(happened))
+
+
+MANY = 3
+"""Commands from which on it pays."""

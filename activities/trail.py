@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.batching import Batch, Stored
 from activities.contract import Cohort
@@ -21,6 +20,7 @@ from models.flow.graph import Graph
 from models.flow.state import Ref, execution_id
 from models.store.audit import Actor, AuditDraft, Json, engine_actor
 from models.tables import StepExecution
+from models.wire import Statement, Wire
 
 _BEFORE = text(
     """
@@ -101,7 +101,7 @@ class Before(NamedTuple):
 
 
 async def look_before(
-    connection: AsyncConnection, place: Place, happened: Sequence[Happened], batch: Batch | None = None
+    wire: Wire, place: Place, happened: Sequence[Happened], batch: Batch | None = None
 ) -> dict[Ref, Before]:
     """The executions that a record changes, as they were; those its batch did not read come in one query."""
     known = {} if batch is None else {ref: Before.of(row, batch.names) for ref, row in batch.executions.items()}
@@ -113,7 +113,7 @@ async def look_before(
     ids = [execution_id(place.instance, ref) for ref, was_there in changed.items() if was_there]
     if not ids:
         return known
-    rows = await connection.execute(_BEFORE, {"tenant": place.tenant, "ids": sorted(ids)})
+    (rows,) = await wire.fetch(Statement(_BEFORE, {"tenant": place.tenant, "ids": sorted(ids)}))
     return known | {
         Ref(row.subject_no, row.step_key, row.visit_number, row.branch): Before(row.status, row.username)
         for row in rows

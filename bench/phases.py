@@ -20,26 +20,25 @@ from sqlalchemy.engine import Engine
 
 from bench.contenders import STEPS
 from bench.ours import BySignal
+from models import wire
 
 WRAPPED = (
     ("activities.advance:Advancer.advance", "advance"),
-    ("activities.advance:lock_instance", "advance: lock"),
-    ("activities.facts:Reading.cut", "advance: commands, executions"),
-    ("activities.facts:Reading.add_siblings", "advance: siblings"),
-    ("activities.facts:Reading._unmet", "advance: unmet requirements"),
-    ("activities.facts:Reading._visits", "advance: visits"),
+    ("activities.advance:Reading.cut", "advance: batch"),
+    ("activities.facts:Reading.facts", "advance: facts"),
     ("activities.advance:decide_all", "advance: decide"),
-    ("activities.advance:look_before", "advance: rows before"),
-    ("activities.record:project", "advance: projection"),
-    ("activities.record:Writing._follow", "advance: gates"),
+    ("activities.record:Writing._change_rows", "advance: projection, gates"),
     ("activities.record:Trail.note", "advance: audit drafts"),
-    ("activities.record:add_chained", "advance: journal"),
+    ("activities.record:to_be_sealed", "advance: journal"),
     ("activities.record:settle", "advance: answers"),
-    ("activities.record:write_audit", "advance: audit"),
+    ("activities.record:audit_entries", "advance: audit entries"),
+    ("models.wire:Wire.commit", "advance: last round trip, commit"),
     ("workflows.engine:fold_packed", "fold"),
     ("bench.ours:signal_commands", "signal"),
     ("bench.ours:accept", "accept: command row"),
 )
+SENDABLE = "_sendable"
+"""What every statement that does not go through SQLAlchemy passes."""
 _current: ContextVar[str] = ContextVar("phase", default="")
 
 
@@ -97,12 +96,23 @@ def watching() -> Iterator[Phases]:
             undo.append((holder, last, original))
             setattr(holder, last, _timed(phases, name, original))
     event.listen(Engine, "before_cursor_execute", phases.count)
+    sendable = getattr(wire, SENDABLE)
+    undo.append((wire, SENDABLE, sendable))
+    setattr(wire, SENDABLE, _counted(phases, sendable))
     try:
         yield phases
     finally:
         event.remove(Engine, "before_cursor_execute", phases.count)
         for holder, last, original in reversed(undo):
             setattr(holder, last, original)
+
+
+def _counted(phases: Phases, original: Callable[..., Any]) -> Callable[..., Any]:
+    def sendable(statement: Any) -> Any:
+        phases.count()
+        return original(statement)
+
+    return sendable
 
 
 def _timed(phases: Phases, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,4 +184,4 @@ def _timeline(phases: Phases, begun: float, ended: float) -> Timeline:
 def _inside(phases: Phases, prefix: str) -> Timeline:
     named = {name: phases.total(name) for _, name in WRAPPED if name.startswith(prefix) and name in phases.spans}
     rest = phases.total(prefix.removesuffix(": ")) - sum(named.values())
-    return {**named, f"{prefix}the rest (connection, tenant, commit, wire)": rest}
+    return {**named, f"{prefix}the rest (connection, first round trip)": rest}

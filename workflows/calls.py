@@ -32,7 +32,7 @@ async def load_instance(request: contract.LoadRequest) -> Loaded:
 
 async def advance(request: AdvanceRequest) -> Recorded:
     """Decide a batch and write it down, in one transaction, if the journal is where the run's state is."""
-    return await _local(contract.ADVANCE, request, Recorded, summary=_told(request))
+    return await _local(contract.ADVANCE, request, Recorded)
 
 
 async def record(request: RecordRequest) -> Recorded:
@@ -52,17 +52,7 @@ async def refuse_leftovers(key: InstanceKey, command_ids: tuple[str, ...]) -> in
     return await _local(contract.REFUSE_LEFTOVERS, request, int)
 
 
-def _told(request: AdvanceRequest) -> str:
-    """What is decided about, for Temporal's Web UI, at most 200 bytes."""
-    work = request.work
-    parts = {
-        "subjects": work.subjects, "commands": len(work.commands), "looks": len(work.rechecks),
-        "children started": len(work.started), "children ended": len(work.children), "deadlines": int(work.deadlines),
-    }  # fmt: skip
-    return ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-
-
-async def _local(name: str, request: object, result_type: type[Answer], *, summary: str | None = None) -> Answer:
+async def _local(name: str, request: object, result_type: type[Answer]) -> Answer:
     try:
         answer: Answer = await workflow.execute_local_activity(
             name,
@@ -71,7 +61,6 @@ async def _local(name: str, request: object, result_type: type[Answer], *, summa
             start_to_close_timeout=timedelta(seconds=30),
             local_retry_threshold=timedelta(seconds=2),
             retry_policy=RETRY,
-            summary=summary,
         )
     except FailureError as error:
         # A local activity's own error comes as it is, not inside an ActivityError.

@@ -3,7 +3,7 @@
 Shipped types are listed here; a plug-in registers a class under the entry point group `gatework.requirements`.
 """
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import entry_points
@@ -29,6 +29,7 @@ from models.requirements.signature import SignatureKind
 from models.store.reading import fetch
 from models.store.workers import workers_of
 from models.tables import StepExecution
+from models.wire import Statement
 
 __all__ = ["close_gates", "judge", "kind_of", "kinds", "open_gates", "problems_of", "unmet_of", "workers_of"]
 
@@ -112,11 +113,24 @@ def gates_of(process_id: UUID, step: Step, kept: Mapping[str, str]) -> tuple[Gat
 
 
 async def unmet_of(
-    session: AsyncSession, tenant_id: UUID, process_id: UUID, graph: Graph, executions: Sequence[StepExecution]
+    session: AsyncSession,
+    tenant_id: UUID,
+    process_id: UUID,
+    graph: Graph,
+    executions: Sequence[StepExecution],
+    standing: Iterable[Iterable[Any]] | None = None,
 ) -> dict[UUID, tuple[Unmet, ...]]:
     """What still blocks each execution: mandatory requirements that are not met, in their order.
 
     One query for all evidence and one or two per type that is asked for, whatever the number of executions.
+
+    Args:
+        session: Tenant-scoped.
+        tenant_id: Whose.
+        process_id: The version that the executions are pinned to.
+        graph: Of that version.
+        executions: What is asked about.
+        standing: The answer to `what_stands`, where the caller has it already.
 
     Returns:
         Execution id → unmet requirements; an execution that may pass has no entry.
@@ -124,7 +138,10 @@ async def unmet_of(
     asked = [Asked(gate, at) for gate, at in _at_gates(process_id, graph, executions) if gate.requirement.is_mandatory]
     if not asked:
         return {}
-    look = await look_at(session, tenant_id, [execution.id for execution in executions])
+    if standing is None:
+        look = await look_at(session, tenant_id, [execution.id for execution in executions])
+    else:
+        look = Look(session=session, tenant_id=tenant_id, standing=standing_of(standing))
     reasons = await judge(look, asked)
     found: dict[UUID, list[Unmet]] = {}
     for gate, at in asked:
@@ -149,10 +166,17 @@ async def judge(look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
 async def look_at(session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], *, full: bool = False) -> Look:
     """What was given at these executions; `full`: also the evidence of what is complete."""
     rows = await fetch(session, _STANDING, tenant=tenant_id, executions=list(execution_ids), full=full)
-    standing = {
-        (row["execution_id"], row["requirement_id"]): Standing(row["is_complete"], row["evidence"]) for row in rows
-    }
-    return Look(session=session, tenant_id=tenant_id, standing=standing)
+    return Look(session=session, tenant_id=tenant_id, standing=standing_of(row.values() for row in rows))
+
+
+def what_stands(tenant_id: UUID, execution_ids: Sequence[UUID]) -> Statement:
+    """The query for what was given at these executions; of what is complete, only that it is."""
+    return Statement(_STANDING, {"tenant": tenant_id, "executions": list(execution_ids), "full": False})
+
+
+def standing_of(rows: Iterable[Iterable[Any]]) -> dict[Key, Standing]:
+    """From rows of that query."""
+    return {(execution, gate): Standing(complete, evidence) for execution, gate, complete, evidence in rows}
 
 
 async def open_gates(

@@ -13,12 +13,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.enums import Chain
-from models.store.bulk import Alike, insert_alike, insert_rows
+from models.store.bulk import Alike, insertion, unfolding
 from models.store.canonical import digest_of, utc_text
 from models.store.chain import Head, lock_chain, seal
 from models.store.chained import row_digest, row_digests
 from models.store.ordered_ids import ordered_ids
 from models.tables import AuditEntry
+from models.wire import Statement
 
 Json = Mapping[str, Any]
 
@@ -83,17 +84,38 @@ async def write_audit(
         The new head.
     """
     moment = at or datetime.now(UTC)
-    shared = _Shared(head, moment)
-    ids = iter(ordered_ids(moment, sum(max(1, len(draft.executions)) for draft in drafts)))
+    entries = audit_entries(actor, drafts, head=head, at=moment)
+    connection = await session.connection()
+    for statement in entries.statements:
+        await connection.execute(statement.clause, statement.parameters)
+    return await seal(session, head, [*covering, *entries.digests], at=moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Audit entries to be written, and the digests that the link of their transaction has to cover."""
+
+    statements: Sequence[Statement]
+    digests: Sequence[bytes]
+
+
+def audit_entries(actor: Actor, drafts: Sequence[AuditDraft], *, head: Head, at: datetime) -> Entries:
+    """What `write_audit` writes before it seals; see there."""
+    shared = _Shared(head, at)
+    ids = iter(ordered_ids(at, sum(max(1, len(draft.executions)) for draft in drafts)))
     single: list[dict[str, Any]] = []
     digests: list[bytes] = []
+    statements: list[Statement] = []
     for draft in drafts:
         if len(draft.executions) > FEW:
-            digests += await _write_alike(session, list(islice(ids, len(draft.executions))), draft, actor, shared)
+            unfolded = _alike(list(islice(ids, len(draft.executions))), draft, actor, shared)
+            statements += unfolded.statements
+            digests += unfolded.digests
         else:
             single += [_row(next(ids), one, actor, shared) for one in _each(draft)]
-    await insert_rows(session, AuditEntry, single)
-    return await seal(session, head, [*covering, *digests, *(row["digest"] for row in single)], at=moment)
+    if single:
+        statements.append(insertion(AuditEntry, single))
+    return Entries(statements, [*digests, *(row["digest"] for row in single)])
 
 
 FEW = 20
@@ -107,17 +129,14 @@ def _each(draft: AuditDraft) -> Iterator[AuditDraft]:
         yield replace(draft, object_id=execution, execution_id=execution, executions=())
 
 
-async def _write_alike(
-    session: AsyncSession, ids: Sequence[UUID], draft: AuditDraft, actor: Actor, shared: "_Shared"
-) -> list[bytes]:
-    """The entries of one draft about many executions, unfolded by PostgreSQL; their digests."""
+def _alike(ids: Sequence[UUID], draft: AuditDraft, actor: Actor, shared: "_Shared") -> Entries:
+    """The entries of one draft about many executions, unfolded by PostgreSQL."""
     common = _content(draft, draft.actor or actor, shared)
     executions = [str(one) for one in draft.executions]
     names = [str(one) for one in ids]
     which = {"id": names, "object_id": executions, "execution_id": executions}
     digests = row_digests(AuditEntry, common, which)
-    await insert_alike(session, AuditEntry, Alike(common=common, varying={**which, "digest": digests}))
-    return digests
+    return Entries([unfolding(AuditEntry, Alike(common=common, varying={**which, "digest": digests}))], digests)
 
 
 async def audit_tenant(session: AsyncSession, actor: Actor, *drafts: AuditDraft) -> Head:

@@ -18,6 +18,8 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
+from models.wire import Statement
+
 Row = Mapping[str, Any]
 
 _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
@@ -26,8 +28,13 @@ _DIALECT = PGDialect()  # type: ignore[no-untyped-call]
 async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequence[Row]) -> None:
     """Insert rows that all name the same columns; columns not named get the database's default."""
     if rows:
-        common, varying = _split(rows)
-        await _run(session, _insert(str(table.__tablename__), tuple(common), tuple(varying)), rows, common, varying)
+        await _run(session, insertion(table, rows))
+
+
+def insertion(table: type[SQLModel], rows: Sequence[Row]) -> Statement:
+    """The statement of `insert_rows`; at least one row."""
+    common, varying = _split(rows)
+    return _statement(_insert(str(table.__tablename__), tuple(common), tuple(varying)), rows, common, varying)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +53,14 @@ class Alike:
 
 async def insert_alike(session: AsyncSession, table: type[SQLModel], alike: Alike) -> None:
     """Insert rows that PostgreSQL unfolds: what they share travels once, the rest as arrays."""
-    connection = await session.connection()
+    await _run(session, unfolding(table, alike))
+
+
+def unfolding(table: type[SQLModel], alike: Alike) -> Statement:
+    """The statement of `insert_alike`."""
     arrays = {f"of_{name}": f"{{{','.join(map(_element, values))}}}" for name, values in alike.varying.items()}
-    statement = _unfold(table, tuple(alike.common), tuple(alike.varying))
-    await connection.execute(statement, {"common": _json(alike.common), **arrays})
+    clause = _unfold(table, tuple(alike.common), tuple(alike.varying))
+    return Statement(clause, {"common": _json(alike.common), **arrays})
 
 
 async def update_rows(
@@ -60,11 +71,13 @@ async def update_rows(
     Returns:
         How many rows were found.
     """
-    if not rows:
-        return 0
+    return await _run(session, change(table, rows, key=key)) if rows else 0
+
+
+def change(table: type[SQLModel], rows: Sequence[Row], *, key: tuple[str, ...] = ("tenant_id", "id")) -> Statement:
+    """The statement of `update_rows`; at least one row."""
     common, varying = _split(rows)
-    statement = _update(str(table.__tablename__), tuple(common), tuple(varying), key)
-    return await _run(session, statement, rows, common, varying)
+    return _statement(_update(str(table.__tablename__), tuple(common), tuple(varying), key), rows, common, varying)
 
 
 def _split(rows: Sequence[Row]) -> tuple[Row, list[str]]:
@@ -82,12 +95,14 @@ def _is_same(one: Any, other: Any) -> bool:
     return one is other or (type(one) is type(other) and not isinstance(one, dict | list | tuple) and one == other)
 
 
-async def _run(
-    session: AsyncSession, statement: TextClause, rows: Sequence[Row], common: Row, varying: Sequence[str]
-) -> int:
-    connection = await session.connection()
+def _statement(clause: TextClause, rows: Sequence[Row], common: Row, varying: Sequence[str]) -> Statement:
     values = {"common": _json(common), "rows": _json([{name: row[name] for name in varying} for row in rows])}
-    return (await connection.execute(statement, values)).rowcount
+    return Statement(clause, values)
+
+
+async def _run(session: AsyncSession, statement: Statement) -> int:
+    connection = await session.connection()
+    return (await connection.execute(statement.clause, statement.parameters)).rowcount
 
 
 def _json(value: Any) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -68,21 +68,21 @@ async def seal(session: AsyncSession, head: Head, digests: Sequence[bytes], *, a
     Returns:
         The new head.
     """
-    moment = at or datetime.now(UTC)
-    payload = payload_digest(digests)
-    n = head.n + 1
-    hashed = link_hash(head.hash, head, n, moment, payload)
+    link = next_link(head, digests, at or datetime.now(UTC))
     connection = await session.connection()
-    written = await connection.execute(
-        _SEAL[head.chain],
-        {
-            "tenant": head.tenant_id, "chain": head.chain.value, "id": head.chain_id, "n": n, "at": moment,
-            "payload": payload, "prev": head.hash, "hash": hashed,
-        },
-    )  # fmt: skip
+    written = await connection.execute(_SEAL[head.chain], link)
     if written.rowcount != 1:
         raise ChainNotLockedError(f"{head.chain} {head.chain_id}: expected link {head.n} to be the last.")
-    return Head(tenant_id=head.tenant_id, chain=head.chain, chain_id=head.chain_id, n=n, hash=hashed)
+    return Head(tenant_id=head.tenant_id, chain=head.chain, chain_id=head.chain_id, n=link["n"], hash=link["hash"])
+
+
+def next_link(head: Head, digests: Sequence[bytes], at: datetime) -> dict[str, Any]:
+    """The link that follows `head`: parameters of the statement that adds it and moves the head."""
+    payload, n = payload_digest(digests), head.n + 1
+    return {
+        "tenant": head.tenant_id, "chain": head.chain.value, "id": head.chain_id, "n": n, "at": at, "payload": payload,
+        "prev": head.hash, "hash": link_hash(head.hash, head, n, at, payload),
+    }  # fmt: skip
 
 
 def payload_digest(digests: Sequence[bytes]) -> bytes:

@@ -137,7 +137,11 @@ async def add_chained(
     Returns:
         The digests, in the order of the rows.
     """
-    digests = [row_digest(table, row) for row in rows]
-    sealed = [{**row, "chain_n": head.n + 1, "digest": digest} for row, digest in zip(rows, digests, strict=True)]
+    sealed = to_be_sealed(head, table, rows)
     await insert_rows(session, table, sealed)
-    return digests
+    return [row["digest"] for row in sealed]
+
+
+def to_be_sealed(head: Head, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of `add_chained` as they are stored, with `chain_n` and `digest`."""
+    return [{**row, "chain_n": head.n + 1, "digest": row_digest(table, row)} for row in rows]

@@ -4,13 +4,15 @@ Belongs here: read-only projections that the API answers with and that record st
 Not here: filters and paging (`models.store.instances`), the inbox of a person (`models.store.inbox`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.wire import Statement
 
 Json = dict[str, Any]
 
@@ -75,6 +77,11 @@ async def execution_views(session: AsyncSession, tenant_id: UUID, execution_ids:
     return {row["id"]: execution_json(row) for row in found}
 
 
+def shown_executions(tenant_id: UUID, execution_ids: Sequence[UUID]) -> Statement:
+    """The query of `execution_views`; its rows are for `execution_json`."""
+    return Statement(_EXECUTIONS, {"tenant": tenant_id, "ids": list(execution_ids)})
+
+
 async def instance_views(session: AsyncSession, tenant_id: UUID, instance_ids: Sequence[UUID]) -> dict[UUID, Json]:
     """Instances as the API lists them, by id; unknown ids are left out."""
     found = await _rows(session, _INSTANCES, tenant_id, instance_ids)
@@ -86,7 +93,7 @@ async def instance_view(session: AsyncSession, tenant_id: UUID, instance_id: UUI
     return (await instance_views(session, tenant_id, [instance_id])).get(instance_id)
 
 
-def execution_json(row: RowMapping) -> Json:
+def execution_json(row: Mapping[Any, Any]) -> Json:
     """The execution of DESIGN §4 from a row of `EXECUTION_COLUMNS`."""
     return {
         "id": str(row["id"]),

@@ -1,9 +1,12 @@
 """What the engine records tells people and webhooks; what it records without telling anybody costs no statement."""
 
+from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import event
 
+from models import wire
 from models.db import tenant_session
 from models.flow.state import Ref
 from models.secret_box import secret_box
@@ -58,12 +61,22 @@ async def test_a_webhook_hears_of_what_it_chose_and_of_nothing_else(idle_plant: 
         await plant.eventually(all_there)
 
 
-async def test_a_plain_completion_leaves_nothing_in_the_outbox(idle_plant: Plant) -> None:
+async def test_a_plain_completion_leaves_nothing_in_the_outbox(
+    idle_plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant, seen = idle_plant, list[str]()
 
     @event.listens_for(plant.app.sync_engine, "before_cursor_execute")
     def keep(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         seen.append(statement)
+
+    sendable = wire._sendable
+
+    def kept(statement: wire.Statement) -> Any:
+        seen.append(str(statement.clause))
+        return sendable(statement)
+
+    monkeypatch.setattr(wire, "_sendable", kept)
 
     async with meddling(plant):
         instance = await plant.begin(line(step("one"), step("two"), end()))

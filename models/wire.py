@@ -1,0 +1,130 @@
+"""The quick way to the database for what runs all the time: few round trips, and nothing in between but the driver.
+
+A `Wire` is one transaction of one tenant, as `models.db.tenant_session` is, on the same pool and under the same rules.
+Statements are the same `text()` clauses. What needs no answer waits (`later`) and travels with the next question
+(`fetch`) or with the commit; PostgreSQL runs all of it in order. Code that wants a session gets one (`session`) on the
+same transaction, after everything that waits was sent.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, AsyncCursor, OperationalError
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Dialect, TextClause
+from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
+from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.db import TENANT_SETTING, FailedTransactionError
+
+_DIALECT: Dialect = psycopg_dialect()  # type: ignore[no-untyped-call]
+_NAME_TENANT = f"SELECT set_config('{TENANT_SETTING}', %(tenant)s, true)"
+
+Row = Any
+"""A named tuple of the columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with its parameters."""
+
+    clause: TextClause
+    parameters: Mapping[str, Any]
+
+
+@lru_cache(maxsize=1024)
+def _compiled(clause: TextClause) -> tuple[str, Mapping[str, Any]]:
+    """The clause as the driver takes it, and what turns values of typed parameters into what it can send."""
+    compiled = clause.compile(dialect=_DIALECT)
+    return str(compiled), compiled._bind_processors  # noqa: SLF001 - the only way to the types of parameters
+
+
+class Wire:
+    """One transaction; see the module."""
+
+    def __init__(self, connection: SqlConnection, driver: AsyncConnection[Any], tenant: UUID) -> None:
+        """Begin with naming the tenant, which travels with the first statement."""
+        self._connection = connection
+        self._driver = driver
+        self._session: AsyncSession | None = None
+        self._waiting: list[tuple[str, Mapping[str, Any]]] = [(_NAME_TENANT, {"tenant": str(tenant)})]
+
+    def later(self, *statements: Statement) -> None:
+        """Send these with the next round trip; nobody waits for an answer."""
+        self._waiting += map(_sendable, statements)
+
+    async def fetch(self, *statements: Statement) -> list[list[Row]]:
+        """Send what waits and these, in order and in one round trip; the rows of these."""
+        cursors = await self._send([*self._waiting, *map(_sendable, statements)])
+        return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
+
+    async def session(self) -> AsyncSession:
+        """A session on this transaction; everything that waited has been sent."""
+        if self._waiting:
+            await self._send(self._waiting)
+        if self._session is None:
+            self._session = AsyncSession(self._connection, expire_on_commit=False)
+        return self._session
+
+    async def commit(self) -> None:
+        """Send what waits and make it last, in one round trip."""
+        if self._session is not None:
+            await self._session.flush()
+        if self._driver.info.transaction_status is TransactionStatus.INERROR:
+            raise FailedTransactionError
+        await self._send(self._waiting, commit=True)
+
+    async def close(self) -> None:
+        """Let the session go; what was not committed is rolled back with the connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(
+        self, statements: Sequence[tuple[str, Mapping[str, Any]]], *, commit: bool = False
+    ) -> list[AsyncCursor[Row]]:
+        self._waiting = []
+        cursors: list[AsyncCursor[Row]] = []
+        async with self._driver.pipeline():
+            for sql, parameters in statements:
+                cursor = self._driver.cursor(row_factory=namedtuple_row)
+                cursors.append(await cursor.execute(sql, parameters))
+            if commit:
+                await self._driver.commit()
+        return cursors
+
+
+def _sendable(statement: Statement) -> tuple[str, Mapping[str, Any]]:
+    sql, processors = _compiled(statement.clause)
+    parameters = statement.parameters
+    if processors:
+        parameters = {
+            name: processors[name](value) if name in processors else value for name, value in parameters.items()
+        }
+    return sql, parameters
+
+
+@asynccontextmanager
+async def tenant_wire(engine: AsyncEngine, tenant: UUID) -> AsyncIterator[Wire]:
+    """One transaction of one tenant: commits when the block ends, rolls back when it raises."""
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, AsyncConnection)  # noqa: S101 - the driver that this product uses
+        wire = Wire(connection, driver, tenant)
+        try:
+            yield wire
+            await wire.commit()
+        except OperationalError:
+            if driver.closed:
+                # Others of the pool died with it: the server went away.
+                await connection.invalidate()
+                await engine.dispose()
+            raise
+        finally:
+            await wire.close()
