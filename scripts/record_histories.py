@@ -13,7 +13,10 @@ from uuid import UUID, uuid4
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from models.db import tenant_session
 from models.flow.state import Ref
+from models.store.definitions import approve_process, change_process
+from models.store.process_life import Level, new_version
 from tests.support.plant import Plant, edge, end, line, settings_for, step
 from workers.embedded.postgres import EmbeddedPostgres
 from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
@@ -112,7 +115,27 @@ async def recovered(plant: Plant) -> UUID:
     return instance
 
 
-RUNS: tuple[Callable[[Plant], Awaitable[UUID]], ...] = (rework, batch_with_deadlines, nested, chain_of_runs, recovered)
+async def migrated(plant: Plant) -> UUID:
+    """Goes on under another version of its process, and is still open."""
+    old = await plant.approve(line(step("one"), step("two"), end()))
+    instance = await plant.start(old, 2)
+    await plant.begun(instance)
+    await plant.act(instance, "complete", Ref(0, "one"))
+    async with tenant_session(plant.app, plant.tenant) as session:
+        draft = await new_version(session, plant.actor, old.id, Level.MAJOR, "another second step")
+        graph = line(step("one"), step("second"), end())
+        await change_process(session, plant.actor, draft.id, {"graph": graph}, base=None)
+        new = await approve_process(session, plant.actor, draft.id)
+    steps = {"two": "second"}
+    versions = {"process_id": str(new.id), "from_process_id": str(old.id)}
+    await plant.act(instance, "migrate", by="quinn", **versions, steps=steps, reason="another second step")
+    await plant.act(instance, "complete", Ref(0, "second"))
+    return instance
+
+
+RUNS: tuple[Callable[[Plant], Awaitable[UUID]], ...] = (
+    rework, batch_with_deadlines, nested, chain_of_runs, recovered, migrated,
+)  # fmt: skip
 
 
 async def record(database: str, address: str) -> None:

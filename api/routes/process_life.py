@@ -10,12 +10,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.auth import Principal
 from api.checking import process_problems
 from api.deps import Caller, Db, Held, needs, require, transaction
+from api.paging import Page, moment_after, page
 from api.problems import responses
 from api.schemas import process_life as asked
 from api.schemas.processes import Process as Shown
+from api.schemas.workflows import AuditTrail
 from api.services import Services
 from models.enums import ProcessStatus
 from models.flow.diff import Difference, difference
+from models.store.audit_views import audit_json, list_object_audit
 from models.store.definitions import approve_process
 from models.store.effectivity import Effective
 from models.store.errors import InvalidCredentialsError
@@ -184,6 +187,23 @@ async def compare_processes(
             "same": not found,
             "items": [_shown(one) for one in found],
         }
+    )
+
+
+@router.get(
+    "/api/processes/{process_id}/audit/",
+    response_model=AuditTrail,
+    dependencies=[Depends(needs("audit.read"))],
+    responses=responses("forbidden", "not_found", "cursor_invalid"),
+)
+async def list_process_audit(process_id: UUID, caller: Caller, session: Db, asked_page: Page) -> Any:
+    """Who drafted, changed, submitted, approved, deprecated or retired this version, when and why."""
+    await get_process(session, caller.tenant_id, process_id)
+    found = await list_object_audit(
+        session, caller.tenant_id, "process", process_id, after=moment_after(asked_page), limit=asked_page.fetch
+    )
+    return JSONResponse(
+        page(found, asked_page, key=lambda one: [one["at"].isoformat(), str(one["id"])], show=audit_json)
     )
 
 

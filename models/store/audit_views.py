@@ -27,6 +27,37 @@ _NEWEST_FIRST = f"""
 """  # noqa: S608 - constants only
 
 
+_OF_OBJECT = f"""
+    SELECT {_COLUMNS} FROM audit_entry a
+    WHERE a.tenant_id = :tenant AND a.object_type = :type AND a.object_id = :object
+      AND (CAST(:after AS timestamptz) IS NULL OR (a.at, a.id) > (:after, CAST(:after_id AS uuid)))
+    ORDER BY a.at, a.id LIMIT :limit
+"""  # noqa: S608 - constants only
+
+
+async def list_object_audit(
+    session: AsyncSession,
+    tenant_id: UUID,
+    object_type: str,
+    object_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """What happened to one thing that belongs to no instance, in order of time."""
+    at, last = after or (None, None)
+    return await fetch(
+        session,
+        text(_OF_OBJECT),
+        tenant=tenant_id,
+        type=object_type,
+        object=str(object_id),
+        after=at,
+        after_id=last,
+        limit=limit,
+    )
+
+
 async def list_audit(
     session: AsyncSession,
     tenant_id: UUID,

@@ -50,6 +50,22 @@ def test_a_version_in_review_is_frozen_until_it_is_decided_about(engineer: Calle
     assert approved["effective_from"] == approved["approved_at"]
 
 
+def test_the_life_of_a_version_is_in_its_audit_trail(engineer: Caller, quality: Caller, auditor: Caller) -> None:
+    first = quality.post(path(engineer.post("/api/processes/", process_body(), 201), "approve"))
+    draft = renamed(engineer, first)
+    engineer.post(path(draft, "submit"))
+    quality.post(path(draft, "reject"), {"reason": "Limits are missing"})
+    engineer.post(path(draft, "submit"), {"note": "with limits"})
+    quality.post(path(draft, "approve"))
+    told = auditor.items(path(draft, "audit"), limit=2)
+    assert [(one["action"], one["reason"]) for one in told] == [
+        ("process.version_created", WHY), ("process.changed", ""), ("process.submitted", ""),
+        ("process.rejected", "Limits are missing"), ("process.submitted", "with limits"), ("process.approved", ""),
+    ]  # fmt: skip
+    assert auditor.items(path(first, "audit"))[-1]["action"] == "process.deprecated"
+    assert engineer.get(path(draft, "audit"), 403)["permission"] == "audit.read"
+
+
 def test_what_has_problems_is_not_submitted(engineer: Caller) -> None:
     draft = engineer.post("/api/processes/", {**process_body(), "graph": {"steps": [], "edges": []}}, 201)
     refused = engineer.post(path(draft, "submit"), {}, 422)

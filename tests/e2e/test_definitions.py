@@ -99,7 +99,11 @@ def test_running_work_goes_over_to_the_next_version(
     before = {one["key"]: one["id"] for one in given}
     assert (now["look"]["id"], now["sign"]["id"]) == (before["look"], before["sign"])
     assert now["torque"]["id"] != before["torque"]
-    engineer.give(first["id"], now["torque"], quality_manager)
+    engineer.post(f"/api/executions/{first['id']}/claim/")
+    with new_person(admin, "engineer") as colleague:
+        assert signatures(colleague, first) == []
+        engineer.give(first["id"], now["torque"], quality_manager)
+        assert signatures(colleague, first) == [before["sign"]]
     assert {one["key"]: one["satisfied"] for one in engineer.requirements(first["id"])}["sign"] is False
     engineer.give(first["id"], now["sign"], quality_manager)
     complete(engineer, first)
@@ -144,6 +148,12 @@ def test_all_open_workflows_of_a_version_go_over_at_once(engineer: Person, versi
             {"from_process": version_2["id"], "dry_run": False, "reason": "The new version has a fault."},
         )
         assert [one["outcome"] for one in back["items"]] == ["migrated", "migrated"]
+
+
+def signatures(person: Person, execution: Json) -> list[str]:
+    """Requirements of an execution that wait for this person's signature."""
+    tasks = person.items("/api/my-tasks/", kind="signature")
+    return [one["id"] for one in tasks if one["execution"]["id"] == execution["id"]]
 
 
 def weld(engineer: Person, execution: Json, releaser: Person) -> None:

@@ -148,10 +148,10 @@ class Scene:
         self.play(asked)
         return self.outcomes[-1]
 
-    def migrate(self, graph: Graph, actor: str = "sue", **steps: str | None) -> Outcome:
+    def migrate(self, graph: Graph, **steps: str | None) -> Outcome:
         """Go on under another version; its outcome."""
         self.target = Target(process_id="v2", from_process_id=self.state.process_id or "v1", graph=graph)
-        asked = migrate(actor, from_process_id=self.target.from_process_id, steps=steps)
+        asked = migrate(from_process_id=self.target.from_process_id, steps=steps)
         outcome = self.ask(asked)
         if not outcome.refused:
             self.graph = graph
@@ -197,7 +197,7 @@ class Scene:
             if isinstance(event, ev.ExecutionEntered):
                 place = (event.ref.subject, event.ref.step)
                 before = found.get(place, Visits())
-                found[place] = Visits(last=before.last + 1, counted=before.counted + 1)
+                found[place] = Visits(last=before.last + 1, counted=before.counted + event.counts)
             elif _is_rolled_back(event):
                 place = (event.ref.subject, event.ref.step)
                 found[place] = replace(found[place], counted=found[place].counted - 1)

@@ -1,13 +1,18 @@
 """An instance goes on under another version of its process."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.flow import events as ev
 from models.flow.carry import carry, restore
+from models.flow.graph import parse_graph
 from models.flow.migrating import Fate, image_of
 from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus as S
-from tests.flow.scene import Scene, end, gate, graph, kinds, of_type, step
+from tests.flow.scene import Json, Scene, end, gate, graph, kinds, of_type, step
+from tests.flow.strategies import LAW, valid_graphs
+from tests.flow.walk import check_packing, check_state, draw_walk
 
 OLD = graph(step("a", requirements=[gate("look"), gate("torque")]), step("b"), end())
 
@@ -173,3 +178,31 @@ def test_a_branch_needs_its_fork() -> None:
     scene.graph = same
     assert scene.migrate(graph(step("a"), end())).params == {"steps": ["a"], "subjects": 1}
     assert scene.migrate(same).outcome == "migrated"
+
+
+@LAW
+@given(valid_graphs(), valid_graphs(), st.integers(1, 3), st.data())
+def test_nobody_is_lost_between_versions(raw: Json, other: Json, subjects: int, data: st.DataObject) -> None:
+    """All subjects stand at steps of the new version, or all at those of the old one; and from there they go on."""
+    before, after = parse_graph(raw), parse_graph(other)
+    scene = Scene(before, subjects=subjects)
+    for asked in draw_walk(data, scene, 12):
+        scene.play(asked)
+    images = st.sampled_from([*after.steps, None])
+    steps = data.draw(st.dictionaries(st.sampled_from(list(before.steps)), images, max_size=4), label="steps")
+    was, events = scene.state.copy(), len(scene.events)
+    ends = sum(was.finished.values())
+    outcome = scene.migrate(after, **steps)
+    check_state(scene)
+    if outcome.refused:
+        assert (scene.state.tokens, scene.state.process_id) == (was.tokens, "")
+        return
+    assert all(ref.step in after.steps for ref in scene.state.tokens)
+    here = {ref.subject for ref in scene.state.tokens}
+    finished = of_type(scene.events[events:], ev.SubjectFinished)
+    assert {ref.subject for ref in was.tokens} == here | {event.ref.subject for event in finished}
+    assert sum(scene.state.finished.values()) == ends + len(finished)
+    for asked in draw_walk(data, scene, 6):
+        check_packing(scene, asked)
+        scene.play(asked)
+        check_state(scene)

@@ -260,11 +260,15 @@ def _check_incidents(scene: Scene) -> None:
 
 
 def _check_visits(scene: Scene) -> None:
-    """Never above `max_visits` but by a deviation, not counting what was rolled back, and numbered without gaps."""
+    """Never above `max_visits` but by a deviation, not counting what was rolled back, and numbered without gaps.
+
+    Limits are those of the version since the last migration; what was before it had its own.
+    """
+    since = max((n for n, event in enumerate(scene.events) if isinstance(event, ev.InstanceMigrated)), default=0)
     seen: Counter[tuple[int, str]] = Counter()
     uncounted: Counter[tuple[int, str]] = Counter()
     forced: set[int] = set()
-    for event in scene.events:
+    for number, event in enumerate(scene.events):
         match event:
             case ev.ExecutionDiverted(ref=ref, status=status):
                 uncounted[ref.subject, ref.step] += status == "rolled_back"
@@ -274,9 +278,10 @@ def _check_visits(scene: Scene) -> None:
             case ev.ExecutionCompleted(ref=ref):
                 (forced.add if event.forced else forced.discard)(ref.subject)
             case ev.ExecutionEntered(ref=ref):
-                limit = scene.graph.steps[ref.step].max_visits
+                limit = scene.graph.steps[ref.step].max_visits if number >= since else None
                 if limit is not None and ref.subject not in forced:
                     assert seen[ref.subject, ref.step] - uncounted[ref.subject, ref.step] < limit
+                uncounted[ref.subject, ref.step] += not event.counts
                 seen[ref.subject, ref.step] += 1
                 assert ref.visit == seen[ref.subject, ref.step]
             case _:

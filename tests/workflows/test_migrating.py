@@ -16,6 +16,7 @@ from models.tables import Process
 from tests.support.meddling import Call
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.conftest import meddling
+from tests.workflows.test_children import children_of
 from tests.workflows.test_signals import sweep
 from workflows.contract import Limits
 
@@ -149,6 +150,37 @@ async def test_a_worker_that_dies_after_the_commit_goes_on_under_the_new_version
         assert (await plant.act(instance, "complete", Ref(1, "coat")))["outcome"] == "advanced"
     assert answers == ["recorded", "behind"]
     assert (await plant.kinds(instance)).count("instance_migrated") == 1
+
+
+async def test_nested_workflows_stay_with_their_execution_or_end_with_it(plant: Plant) -> None:
+    child = await plant.approve(line(step("check"), end()), "Child")
+
+    def nest(key: str, count: int = 1) -> dict[str, Any]:
+        config = {"process_id": str(child.id), "count": count}
+        return {"key": key, "requirement_type": "child_workflow", "name": key.title(), "config": config}
+
+    old = await plant.approve(line(step("nest", requirements=[nest("sub")]), end()))
+    instance = await plant.start(old)
+    await plant.begun(instance)
+    (first,) = await children_of(plant, instance, 1)
+    second = await next_version(plant, old, line(step("nest", requirements=[nest("sub"), nest("more")]), end()))
+    assert (await plant.act(instance, "migrate", by="quinn", **to(old, second)))["outcome"] == "migrated"
+    added = next(one for one in await children_of(plant, instance, 2) if one != first)
+    for one in (first, added):
+        await plant.act(one, "complete", Ref(0, "check"))
+        await plant.status(one, "completed")
+    third = await next_version(plant, second, line(step("nest", requirements=[nest("sub"), nest("more", 2)]), end()))
+    await plant.act(instance, "migrate", by="quinn", **to(second, third))
+    await children_of(plant, instance, 4)
+    blocked = await plant.act(instance, "complete", Ref(0, "nest"))
+    assert [one["name"] for one in blocked["params"]["unmet"]] == ["More"]
+    fourth = await next_version(plant, third, line(step("inspect"), end()))
+    await plant.act(instance, "migrate", by="quinn", **to(third, fourth, nest="inspect"))
+    await plant.until(
+        "SELECT 1 FROM workflow_instance WHERE parent_instance_id = :id AND status = 'cancelled' HAVING count(*) = 2",
+        id=instance,
+    )
+    assert (await plant.act(instance, "complete", Ref(0, "inspect")))["outcome"] == "completed"
 
 
 async def test_runs_that_follow_know_the_new_version(plant: Plant) -> None:
