@@ -25,6 +25,8 @@ ADVANCE = "advance"
 RECORD = "record"
 ACCEPT_BARE = "accept_bare"
 REFUSE_LEFTOVERS = "refuse_leftovers"
+NAMED_CHECK = "named_check"
+RECORD_CHECK = "record_check"
 SWEEP = "sweep"
 
 BATCH_COMMANDS = 200
@@ -318,6 +320,67 @@ class BareCommand:
     notes: str = ""
     reason: str = ""
     actor: str = "svc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckCall:
+    """What a named check of a site is told.
+
+    Attributes:
+        check: its name, as the site's entry point registers it.
+        run: id of this run; a retry has the same.
+        parameters: of the requirement.
+        evidence: what was sent with the request.
+        world: `execution`, `instance`, `subject`, `context`, as expressions see them, when it was asked for.
+    """
+
+    check: str
+    run: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    world: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckVerdict:
+    """What a check says. `carried_out` is false where nobody could say: no such check, no worker, out of time."""
+
+    passed: bool
+    reason: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    carried_out: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """A run of a check, from the request to the verdict in the evidence.
+
+    Attributes:
+        queue: the site's task queue.
+        wait_seconds: how long a worker of the site may take to pick it up.
+        timeout_seconds: of one attempt.
+        retries: attempts after the first one.
+    """
+
+    tenant_id: str
+    execution_id: str
+    requirement_id: str
+    queue: str
+    wait_seconds: float
+    timeout_seconds: float
+    retries: int
+    call: CheckCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """The verdict of a run, to be kept as evidence."""
+
+    tenant_id: str
+    execution_id: str
+    requirement_id: str
+    run: str
+    verdict: CheckVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

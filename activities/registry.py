@@ -10,6 +10,7 @@ from activities.definitions import Definitions
 from activities.leftovers import Leftovers
 from activities.load import Loader
 from activities.record import Recorder
+from activities.site_checks import SiteChecks
 from activities.states import States
 from activities.subscriptions import Subscriptions
 
@@ -32,4 +33,5 @@ def core_activities(
         Recorder(engine, definitions, subscriptions).record,
         leftovers.accept_bare,
         leftovers.refuse_leftovers,
+        SiteChecks(engine).record_check,
     )

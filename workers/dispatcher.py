@@ -19,14 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from temporalio.client import Client
 
 from activities.children import CHILD_ENDED_TOPIC, COMMANDS_TOPIC
+from activities.contract import CheckCall, CheckRequest
 from models.db import system_session, tenant_session
 from models.flow.state import Ref
+from models.requirements.named_checks import RUN_CHECK_TOPIC
 from models.store.evidence import CHANGED_TOPIC
 from models.store.instances import OUTBOX_CHANNEL, START_TOPIC
 from workers.instances import new_instance
 from workers.listening import Listener
 from workflows.contract import SIGNAL_CHILD_ENDED, SIGNAL_COMMANDS, SIGNAL_EVIDENCE_CHANGED, ChildNews
-from workflows.starting import start_instance
+from workflows.starting import start_check, start_instance
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ _POSTPONE = text(
     "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + :backoff, last_error = :error"
     " WHERE id = ANY(:ids)"
 )
-TOPICS = (START_TOPIC, COMMANDS_TOPIC, CHANGED_TOPIC, CHILD_ENDED_TOPIC)
+TOPICS = (START_TOPIC, COMMANDS_TOPIC, CHANGED_TOPIC, CHILD_ENDED_TOPIC, RUN_CHECK_TOPIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,11 @@ class Parcel:
 class Dispatcher:
     """Empties the outbox until it is told to stop."""
 
-    def __init__(self, *, system: AsyncEngine, app: AsyncEngine, client: Client, task_queue: str) -> None:
-        """Take what the composition root wired."""
+    def __init__(
+        self, *, system: AsyncEngine, app: AsyncEngine, client: Client, task_queue: str, site_queue: str = ""
+    ) -> None:
+        """Take what the composition root wired; `site_queue` takes checks that name no other."""
+        self._site_queue = site_queue
         self._system = system
         self._app = app
         self._client = client
@@ -115,6 +120,8 @@ class Dispatcher:
                 case _ if parcel.topic == CHANGED_TOPIC:
                     refs = list(dict.fromkeys(Ref(*payload["ref"]) for payload in parcel.payloads))
                     await self._signal(parcel, SIGNAL_EVIDENCE_CHANGED, refs)
+                case _ if parcel.topic == RUN_CHECK_TOPIC:
+                    await self._run_check(parcel)
                 case _:
                     for payload in parcel.payloads:
                         news = ChildNews(child_id=payload["child_id"], status=payload["status"])
@@ -128,6 +135,14 @@ class Dispatcher:
         async with tenant_session(self._app, parcel.tenant_id) as session:
             instance = await new_instance(session, parcel.tenant_id, UUID(parcel.instance_id))
         await start_instance(self._client, instance, task_queue=self._queue)
+
+    async def _run_check(self, parcel: Parcel) -> None:
+        """Start the workflow of a run; the parcel's key is the run's id, so that it starts once."""
+        payload = dict(parcel.payloads[0])
+        queue = payload.pop("queue") or self._site_queue
+        call = CheckCall(**payload.pop("call"))
+        asked = CheckRequest(tenant_id=str(parcel.tenant_id), queue=queue, call=call, **payload)
+        await start_check(self._client, asked, task_queue=self._queue)
 
     async def _signal(self, parcel: Parcel, signal: str, argument: object) -> None:
         await self._client.get_workflow_handle(parcel.instance_id).signal(signal, argument)

@@ -32,6 +32,7 @@ from workers.sweep import Sweep
 from workers.sweep_schedule import keep_schedule
 from workers.temporal_client import connect
 from workflows.process_instance import ProcessInstance
+from workflows.site_check import SiteCheck
 from workflows.sweep import SweepOnce
 
 PASSED_THROUGH = ("models", "activities", "pydantic", "pydantic_core", "annotated_types", "typing_extensions")
@@ -77,7 +78,10 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
             group.create_task(wanted.run(system, stop))
             group.create_task(notices.run(stop))
             group.create_task(courier.run(stop))
-            group.create_task(Dispatcher(system=system, app=app, client=client, task_queue=queue).run(stop))
+            dispatcher = Dispatcher(
+                system=system, app=app, client=client, task_queue=queue, site_queue=SITE_PREFIX + settings.site
+            )
+            group.create_task(dispatcher.run(stop))
             group.create_task(keep_schedule(client, queue, timedelta(seconds=settings.sweep_seconds), stop))
             group.create_task(seal_daily(app, system, stop))
             group.create_task(watch_the_clock(app, system, stop))
@@ -97,7 +101,7 @@ def core_worker(settings: Settings, client: Client, activities: Sequence[Callabl
     return Worker(
         client,
         task_queue=settings.core_task_queue,
-        workflows=[ProcessInstance, SweepOnce],
+        workflows=[ProcessInstance, SweepOnce, SiteCheck],
         activities=activities,
         workflow_runner=workflow_runner(),
         max_cached_workflows=settings.max_cached_workflows,

@@ -7,7 +7,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from workflows.contract import SIGNAL_COMMANDS, WORKFLOW, InstanceInput, static_summary
+from activities.contract import CheckRequest
+from workflows.contract import SIGNAL_COMMANDS, WORKFLOW, InstanceInput, shortened, static_summary
+from workflows.site_check import SITE_CHECK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,21 @@ async def start_instance(client: Client, instance: NewInstance, *, task_queue: s
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=static_summary(instance.identifier, instance.process_name, instance.name),
+        )
+    except WorkflowAlreadyStartedError:
+        return
+
+
+async def start_check(client: Client, asked: CheckRequest, *, task_queue: str) -> None:
+    """Start a run of a named check; one that runs or ran already is left alone."""
+    try:
+        await client.start_workflow(
+            SITE_CHECK,
+            asked,
+            id=f"check-{asked.call.run}",
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=shortened(f"check {asked.call.check} on {asked.queue}"),
         )
     except WorkflowAlreadyStartedError:
         return

@@ -1,9 +1,11 @@
-"""Custom: a CEL expression over `execution`, `subject`, `context` and `evidence` says whether it is met.
+"""Custom: a CEL expression over `execution`, `subject`, `context` and `evidence`, or a named check of a site, says so.
 
-True meets it. False does not, for the config's `message`; neither does an error, which is shown as it is.
+True meets it. False does not, for the config's `message`; neither does an error, which is shown as it is. What a named
+check needs besides is in `models.requirements.named_checks`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from sqlalchemy import RowMapping, text
 
 from models.requirements.base import Asked, Config, ConfigProblem, Giving, Json, Key, Look, RequirementKind, invalid
 from models.requirements.expressions import ExpressionError, evaluate, problem_in
+from models.requirements.named_checks import ask_site, still_missing
 from models.store.canonical import canonical
 from models.store.reading import fetch
 
@@ -39,10 +42,25 @@ _EVIDENCE = text(
 
 
 class CustomConfig(Config):
-    """`expression` in CEL, and the `message` shown while it is false."""
+    """Either `expression` in CEL, or the name of a `check` that a worker of a site carries out.
 
-    expression: str = Field(min_length=1)
+    Attributes:
+        message: shown while an expression is false.
+        queue: of the site (`site-x`); that of the core workers' own site unless told.
+        parameters: handed to the check.
+        timeout: of one attempt.
+        retries: attempts after the first one.
+        wait: how long a worker of the site may take to pick the check up.
+    """
+
+    expression: str = ""
     message: str = ""
+    check: str = Field(default="", max_length=100)
+    queue: str = Field(default="", max_length=100, pattern=r"^(site-[A-Za-z0-9._-]+)?$")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    timeout: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(), le=timedelta(days=1))
+    retries: int = Field(default=3, ge=0, le=100)
+    wait: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(), le=timedelta(days=7))
 
 
 class CustomKind(RequirementKind):
@@ -52,13 +70,33 @@ class CustomKind(RequirementKind):
     config_model = CustomConfig
 
     def further_problems(self, config: CustomConfig) -> Iterable[ConfigProblem]:
-        """An expression that cannot run."""
+        """An expression that cannot run, or none; a check beside an expression."""
+        if bool(config.expression) == bool(config.check):
+            yield ConfigProblem("config_invalid", "/expression", "Write an expression, or name a check; one of both.")
+            return
+        if config.check:
+            return
         problem = problem_in(config.expression)
         if problem is not None:
             yield ConfigProblem("config_invalid", "/expression", problem)
 
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
-        """Two queries, then one evaluation per execution."""
+        """For expressions two queries, then one evaluation per execution; for checks none."""
+        found: dict[Key, str] = {}
+        by_expression = []
+        for one in asked:
+            config = CustomConfig(**one.gate.requirement.config)
+            if not config.check:
+                by_expression.append(one)
+                continue
+            for execution in one.executions:
+                standing = look.of(execution, one.gate)
+                reason = None if standing.complete else still_missing(config.check, standing.evidence)
+                if reason is not None:
+                    found[execution.id, one.gate.id] = reason
+        return found | (await self._by_expression(look, by_expression) if by_expression else {})
+
+    async def _by_expression(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         ids = list({execution.id for _, at in asked for execution in at})
         gates = [gate.id for gate, _ in asked]
         worlds = {row["id"]: row for row in await fetch(look.session, _WORLD, tenant=look.tenant_id, executions=ids)}
@@ -78,9 +116,13 @@ class CustomKind(RequirementKind):
         return found
 
     async def give(self, giving: Giving) -> Json | None:
-        """Keep what was sent beside the check; the expression is evaluated in any case."""
+        """Keep what was sent beside the expression, or have the named check carried out on it."""
         if len(canonical(giving.evidence)) > LARGEST_EVIDENCE:
             raise invalid("", f"Evidence of a custom requirement may have at most {LARGEST_EVIDENCE} bytes.")
+        config = CustomConfig(**giving.config)
+        if config.check:
+            [row] = await fetch(giving.session, _WORLD, tenant=giving.tenant_id, executions=[giving.execution.id])
+            return await ask_site(giving, config, world_of(row, giving.evidence))
         return None if giving.evidence == giving.before else dict(giving.evidence)
 
 

@@ -17,6 +17,7 @@ from models.flow.errors import FlowError
 from models.flow.graph import Requirement
 from models.requirements.base import Asked, Gate, Giving, Json, RequirementKind
 from models.requirements.registry import judge, kind_of, look_at
+from models.store.audit import Actor
 from models.store.evidence import (
     Locked,
     Projected,
@@ -153,8 +154,8 @@ async def give_evidence(
     )  # fmt: skip
     if data is None and revision:
         return await _standing(session, locked, gate, before)
-    change = _Change(EvidenceAction.GIVEN, revision + 1, before, data or {}, "")
-    return await _record(session, person, locked, link, gate, change, now)
+    change = Change(EvidenceAction.GIVEN, revision + 1, before, data or {}, "")
+    return await record_change(session, person.actor, locked, link, gate, change, now)
 
 
 async def withdraw_evidence(
@@ -185,8 +186,8 @@ async def withdraw_evidence(
             before=before, reason=reason.strip(),
         )
     )  # fmt: skip
-    change = _Change(EvidenceAction.WITHDRAWN, revision + 1, before, {}, reason.strip())
-    return await _record(session, person, locked, link, gate, change, now)
+    change = Change(EvidenceAction.WITHDRAWN, revision + 1, before, {}, reason.strip())
+    return await record_change(session, person.actor, locked, link, gate, change, now)
 
 
 async def check_order(session: AsyncSession, locked: Locked, gate: Gate, gates: list[Gate]) -> None:
@@ -207,7 +208,7 @@ async def check_order(session: AsyncSession, locked: Locked, gate: Gate, gates: 
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
     """A new revision of a requirement's evidence."""
 
     action: EvidenceAction
@@ -217,19 +218,19 @@ class _Change:
     reason: str
 
 
-async def _record(
-    session: AsyncSession, person: Person, locked: Locked, link: Sealing, gate: Gate, change: _Change, now: datetime
+async def record_change(
+    session: AsyncSession, actor: Actor, locked: Locked, link: Sealing, gate: Gate, change: Change, now: datetime
 ) -> Given:
     """Append, project, void what the change made untrue, count it, and seal all of it by one link."""
-    execution, actor = locked.execution, person.actor
+    execution = locked.execution
     await append_evidence(
         session, link, gate.id,
         revision=change.revision, action=change.action, data=change.data, now=now, actor=actor, reason=change.reason,
     )  # fmt: skip
-    await _project(session, person, execution, gate, change.data, now, complete=False)
+    await _project(session, actor, execution, gate, change.data, now, complete=False)
     given = await _standing(session, locked, gate, change.data)
     if given.reason is None:
-        await _project(session, person, execution, gate, change.data, now, complete=True)
+        await _project(session, actor, execution, gate, change.data, now, complete=True)
     link.tell(
         f"evidence.{change.action.value}", "step_requirement", gate.id,
         old={"evidence": change.before} if change.before else None,
@@ -238,20 +239,20 @@ async def _record(
     )  # fmt: skip
     what = "withdrawn" if change.action is EvidenceAction.WITHDRAWN else "changed"
     name = gate.requirement.name
-    await void_outdated(session, actor, {execution.id: link}, f"'{name}' was {what} by {person.username}.", now)
-    await bump(session, person.tenant_id, [locked])
+    await void_outdated(session, actor, {execution.id: link}, f"'{name}' was {what} by {actor.name}.", now)
+    await bump(session, actor.tenant_id, [locked])
     await link.finish(session, actor, now)
     return given
 
 
 async def _project(
-    session: AsyncSession, person: Person, execution: StepExecution, gate: Gate, data: Json, now: datetime,
+    session: AsyncSession, actor: Actor, execution: StepExecution, gate: Gate, data: Json, now: datetime,
     *, complete: bool,
 ) -> None:  # fmt: skip
     row = Projected(
-        execution_id=execution.id, requirement_id=gate.id, complete=complete, evidence=data, at=now, by=person.id
+        execution_id=execution.id, requirement_id=gate.id, complete=complete, evidence=data, at=now, by=actor.user_id
     )
-    await project(session, person.tenant_id, [row])
+    await project(session, actor.tenant_id, [row])
 
 
 async def _standing(session: AsyncSession, locked: Locked, gate: Gate, evidence: Json) -> Given:

@@ -228,3 +228,42 @@ def test_a_document_goes_from_draft_to_obsolete_and_its_gate_follows(
     assert blocked["unmet"][0]["reason"] == "0 of 1 documents in force (1 obsolete)"
     assert give(engineer, execution, at["file"], {"document_ids": [new]})["satisfied"]
     assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+
+
+def test_a_check_without_a_site_that_answers_is_told_and_can_be_run_again(admin: Person, engineer: Person) -> None:
+    check = {"check": "leak_test", "timeout": "PT2S", "retries": 0}
+    workflow = begin(
+        admin, gate("away", "custom", **check, queue="site-nowhere", wait="PT0.5S"), gate("here", "custom", **check)
+    )
+    execution, at = at_work(engineer, workflow)
+    for key in ("away", "here"):
+        assert give(engineer, execution, at[key], {})["reason"] == "the check 'leak_test' is running"
+
+    def reasons() -> list[str]:
+        return [str(one["reason"]) for one in engineer.requirements(execution)]
+
+    eventually(lambda: not any("is running" in one for one in reasons()))
+    away, here = reasons()
+    assert "no worker of site-nowhere took it within 0.5 s; run it again" in away
+    assert "has no check 'leak_test'" in here
+    assert "is running" in give(engineer, execution, at["here"], {})["reason"]
+    both = gate("both", "custom", check="leak_test", expression="true")
+    graph = {"steps": [{"key": "one", "name": "One", "requirements": [both]}], "edges": []}
+    body = {"name": f"Both {uuid4().hex[:6]}", "category": "quality", "subject_type": "Part", "graph": graph}
+    draft = admin.post("/api/processes/", body, expect=201)
+    assert admin.post(f"/api/processes/{draft['id']}/validate/")["problems"][0]["code"] == "config_invalid"
+
+
+def test_optional_gates_never_block_and_order_binds_where_the_step_says_so(admin: Person, engineer: Person) -> None:
+    gates = [
+        gate("nice", "form", schema={"type": "object"}, is_mandatory=False, order=1),
+        gate("first", "checklist", items=["Clean"], order=2),
+        gate("second", "checklist", items=["Deburred"], order=3),
+    ]
+    workflow = begin(admin, *gates, ordered=True)
+    execution, at = at_work(engineer, workflow)
+    refused = give(engineer, execution, at["second"], {"checked_items": [0]}, expect=409)
+    assert (refused["code"], refused["before"]) == ("requirement_out_of_order", "First")
+    for key in ("first", "second"):
+        give(engineer, execution, at[key], {"checked_items": [0]})
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"

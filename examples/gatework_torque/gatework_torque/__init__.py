@@ -1,0 +1,1 @@
+"""Tightening bolts: a requirement type and a named check."""
