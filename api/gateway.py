@@ -11,10 +11,10 @@ from typing import Protocol
 from uuid import UUID
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from workflows.converter import data_converter
 from workflows.starting import NewInstance, signal_commands, start_instance
 
 __all__ = ["Gateway", "NewInstance", "TemporalGateway"]
@@ -85,5 +85,5 @@ class TemporalGateway:
             if self._client is None:
                 config = ClientConfig.load_client_connect_config()
                 config.setdefault("target_host", "localhost:7233")
-                self._client = await Client.connect(**config, data_converter=pydantic_data_converter)
+                self._client = await Client.connect(**config, data_converter=data_converter)
             return self._client

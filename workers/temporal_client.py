@@ -7,8 +7,9 @@
 from collections.abc import Mapping
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+
+from workflows.converter import data_converter
 
 
 async def connect(variables: Mapping[str, str] | None = None) -> Client:
@@ -22,4 +23,4 @@ async def connect(variables: Mapping[str, str] | None = None) -> Client:
     """
     config = ClientConfig.load_client_connect_config(override_env_vars=None if variables is None else dict(variables))
     config.setdefault("target_host", "localhost:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter)
+    return await Client.connect(**config, data_converter=data_converter)

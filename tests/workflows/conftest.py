@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.registry import core_activities
 from tests.support.meddling import Meddle, meddled
@@ -16,12 +15,13 @@ from workers.embedded.temporal import EmbeddedTemporal
 from workers.run_worker import core_worker, serve
 from workers.search_attributes import ensure_search_attributes
 from workflows.contract import SEARCH_ATTRIBUTES
+from workflows.converter import data_converter
 
 
 @pytest.fixture
 async def client(temporal: EmbeddedTemporal) -> Client:
     """A connection to the test's Temporal server, with our search attributes."""
-    connected = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+    connected = await Client.connect(temporal.address, data_converter=data_converter)
     await ensure_search_attributes(connected, SEARCH_ATTRIBUTES)
     return connected
 

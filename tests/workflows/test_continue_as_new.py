@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.journal import cohort_of, fold_cohorts
 from models.flow.carry import carry, restore
 from models.flow.state import Ref, State
 from tests.support.plant import Plant, end, line, step
 from workflows.contract import InstanceInput, Limits
+from workflows.converter import data_converter
 
 FOUR_STEPS = line(step("a"), step("b"), step("c"), step("d"), end())
 PER_SIGNALS = Limits(signals=7)
@@ -45,7 +45,7 @@ async def test_a_stream_of_commands_crosses_many_runs_and_each_takes_effect_once
 async def check_carried(plant: Plant, instance: UUID, run: WorkflowHistory) -> None:
     """What the run was given is what the journal folds to at that position."""
     started = run.events[0].workflow_execution_started_event_attributes
-    (given,) = await pydantic_data_converter.decode(started.input.payloads, [InstanceInput])
+    (given,) = await data_converter.decode(started.input.payloads, [InstanceInput])
     assert given.carried is not None
     carried = restore(given.carried)
     rows = await plant.rows(

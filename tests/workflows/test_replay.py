@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from workers.run_worker import workflow_runner
+from workflows.converter import data_converter
 from workflows.process_instance import ProcessInstance
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -25,7 +25,5 @@ def history(request: pytest.FixtureRequest) -> WorkflowHistory:
 
 
 async def test_a_recorded_history_replays(history: WorkflowHistory) -> None:
-    replayer = Replayer(
-        workflows=[ProcessInstance], workflow_runner=workflow_runner(), data_converter=pydantic_data_converter
-    )
+    replayer = Replayer(workflows=[ProcessInstance], workflow_runner=workflow_runner(), data_converter=data_converter)
     await replayer.replay_workflow(history)
