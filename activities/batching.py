@@ -10,16 +10,17 @@ from uuid import UUID
 
 from activities.children import ENGINE_SOURCE
 from activities.contract import BATCH_EXECUTIONS, INSTANCE_KINDS, CommandRow
+from models.flow.facts import Done
 from models.flow.state import Ref
 from models.permissions import permissions_of
 from models.tables import StepExecution
 
 GATED = frozenset({"complete", "signoff"})
 """Commands that look at evidence."""
-DIVERTING = frozenset({"skip", "move", "rewind"})
+DIVERTING = frozenset({"skip", "move", "rewind", "split", "merge"})
 """Commands that take subjects elsewhere without the work being done."""
-MOVING = GATED | DIVERTING
-DEVIATING = DIVERTING | {"add_subjects", "remove_subjects"}
+MOVING = GATED | DIVERTING | {"undo"}
+DEVIATING = DIVERTING | {"undo", "add_subjects", "remove_subjects"}
 NOWHERE = Ref(-1, "")
 """Stands for an execution that this instance does not have."""
 
@@ -58,6 +59,8 @@ class Batch:
     signed: dict[Ref, StepExecution] = field(default_factory=dict)
     diverted: dict[Ref, StepExecution] = field(default_factory=dict)
     """Those that are left without a look at their evidence."""
+    done: dict[Ref, Done] = field(default_factory=dict)
+    """What completed executions were, that are to be opened again."""
     numbers: dict[str, int] = field(default_factory=dict)
     """Subject id → number, of those that commands name."""
 
@@ -100,7 +103,7 @@ def cut(stored: Sequence[Stored], by_id: Mapping[UUID, StepExecution]) -> Batch:
     for number, row in enumerate(stored):
         if row.kind in INSTANCE_KINDS:
             if not batch.rows and not batch.deferred:
-                batch.add(row, ())
+                batch.take(row, [by_id.get(one) for one in execution_ids(row)])
                 number += 1  # noqa: PLW2901 - what follows it waits
             batch.deferred += [str(later.id) for later in stored[number:]]
             break

@@ -5,9 +5,10 @@ All values are JSON-ready through the Pydantic data converter; mappings keyed by
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 from zlib import compress, decompress
 
@@ -17,7 +18,7 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Deadlines, Facts, Past, Target, Unmet, Visits
+from models.flow.facts import Deadlines, Done, Facts, Past, Target, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -174,10 +175,29 @@ class CommandRow:
         build: Any = _KINDS[self.kind]
         common = {"command_id": self.id, "actor": self.actor, **self.args}
         if self.kind in INSTANCE_KINDS:
-            return (build(**common),)
+            return (build(**common, **({"refs": self.refs} if self.kind in GROUPING else {})),)
         if not self.refs:
             raise ValueError(f"the command {self.kind} names no execution")
         return tuple(build(ref=ref, **common) for ref in self.refs)
+
+
+def _split(*, refs: tuple[Ref, ...], groups: Sequence[Mapping[str, Any]], **common: Any) -> cmd.Split:
+    """The executions of a split come in the order of its groups; each group says how many are its own."""
+    ends = list(accumulate(int(one["count"]) for one in groups))
+    built = [
+        cmd.Group(
+            lot=one["lot"],
+            refs=refs[end - int(one["count"]) : end],
+            to_step=one.get("to_step"),
+            decision_result=one.get("decision_result", ""),
+        )
+        for one, end in zip(groups, ends, strict=True)
+    ]
+    return cmd.Split(groups=tuple(built), **common)
+
+
+def _merge(*, lots: Sequence[str] = (), **common: Any) -> cmd.Merge:
+    return cmd.Merge(lots=tuple(lots), **common)
 
 
 _KINDS: dict[str, Any] = {
@@ -193,11 +213,18 @@ _KINDS: dict[str, Any] = {
     "skip": cmd.Skip,
     "move": cmd.Move,
     "rewind": cmd.Rewind,
+    "undo": cmd.Undo,
+    "retry_incident": cmd.RetryIncident,
+    "resolve_incident": cmd.ResolveIncident,
     "add_subjects": cmd.AddSubjects,
     "remove_subjects": cmd.RemoveSubjects,
+    "split": _split,
+    "merge": _merge,
     "migrate": cmd.Migrate,
 }
-INSTANCE_KINDS = frozenset({"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects", "migrate"})
+GROUPING = frozenset({"split", "merge"})
+"""Commands to the instance that name executions."""
+INSTANCE_KINDS = GROUPING | {"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects", "migrate"}
 COMMAND_KINDS = frozenset(_KINDS)
 
 
@@ -221,6 +248,7 @@ class BatchFacts:
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     closed: tuple[tuple[Ref, str], ...] = ()
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
+    done: Mapping[Ref, Done] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
     target: Target | None = None
 
@@ -238,6 +266,7 @@ class BatchFacts:
             deadlines=self.deadlines,
             closed=dict(self.closed),
             past=self.past,
+            done=self.done,
             numbers=self.numbers,
             target=self.target,
         )

@@ -1,6 +1,6 @@
 """Facts that only deviations need: the past to go back to, other branches, and the numbers of subjects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import Batch, ref_of
 from activities.contract import CommandRow
-from models.flow.facts import Past
+from models.flow.facts import Done, Past, Successor
 from models.flow.graph import Graph
 from models.flow.state import Ref
+from models.flow.status import ExecutionStatus
 from models.store.reading import fetch
 from models.tables import StepExecution
 
@@ -42,9 +43,60 @@ _PAST = text(
 """What began since the last visit that counts and is over; an automatic step that took no time before it is not."""
 
 
+_TOGETHER = text(
+    """
+    SELECT d.id AS done_id, e.id FROM step_execution d JOIN step_execution e
+      ON (e.tenant_id, e.workflow_instance_id, e.step_key, e.lot) =
+         (d.tenant_id, d.workflow_instance_id, d.step_key, d.lot)
+     AND e.exited_at = d.exited_at AND e.id <> d.id AND e.status = 'completed'
+    WHERE d.tenant_id = :tenant AND d.id = ANY(:ids)
+    """
+)
+_SUCCESSORS = text(
+    """
+    SELECT d.id AS done_id, e.subject_no, e.step_key, e.visit_number, e.branch, e.exited_at,
+           CASE WHEN e.evidence_rev > 0 THEN 'evidence'
+                WHEN e.status IN ('in_progress', 'awaiting_signoff', 'waiting') THEN e.status
+                WHEN e.status = 'claimed' AND EXISTS (
+                    SELECT FROM journal j
+                    WHERE j.tenant_id = e.tenant_id AND j.instance_id = e.workflow_instance_id
+                      AND j.kind IN ('execution_claimed', 'execution_reassigned') AND e.subject_no = ANY(j.subjects)
+                      AND j.data #>> '{ref,1}' = e.step_key AND j.data #>> '{ref,3}' = e.branch
+                      AND CAST(j.data #>> '{ref,2}' AS int) = e.visit_number) THEN 'claimed'
+                WHEN EXISTS (SELECT FROM workflow_instance c WHERE c.tenant_id = e.tenant_id AND c.triggered_by = e.id
+                             AND c.record_no > 1) THEN 'child'
+                ELSE '' END AS built_on
+    FROM step_execution d JOIN step_execution e
+      ON (e.tenant_id, e.workflow_instance_id, e.subject_no) = (d.tenant_id, d.workflow_instance_id, d.subject_no)
+     AND e.id <> d.id AND e.status <> 'rolled_back' AND e.entered_at >= d.exited_at
+     AND (e.exited_at IS NULL OR e.exited_at > d.entered_at)
+     AND (e.branch = d.branch OR d.branch = '' OR e.branch = ''
+          OR starts_with(e.branch, d.branch || '/') OR starts_with(d.branch, e.branch || '/'))
+    WHERE d.tenant_id = :tenant AND d.id = ANY(:ids)
+    ORDER BY d.id, e.entered_at, e.exited_at, e.step_key, e.branch
+    """
+)
+"""What a subject entered after an execution of its was completed, in that branch, in those it opened or led to; a step
+that was assigned on entry is not claimed by anybody."""
+_ENDS = text(
+    """
+    SELECT subject_no, terminal_status FROM workflow_subject
+    WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no = ANY(:subjects)
+      AND terminal_status IS NOT NULL
+    """
+)
+
+
+def lots_of(rows: Iterable[CommandRow]) -> list[str]:
+    """Lots that executions are put into, and whose members may be waiting only for them."""
+    into = [str(row.args.get("into", "")) for row in rows if row.kind == "merge"]
+    return [*into, *(str(group["lot"]) for row in rows if row.kind == "split" for group in row.args["groups"])]
+
+
 def targets_of(graph: Graph, rows: Iterable[CommandRow]) -> list[str]:
     """The steps that deviations name, or where subjects that join would enter."""
     named = [str(row.args.get("to_step")) for row in rows]
+    named += [str(group.get("to_step")) for row in rows for group in row.args.get("groups", ())]
     joining = [graph.first.key for row in rows if row.kind == "add_subjects" and not row.args.get("to_step")]
     return [*(key for key in named if key in graph.steps), *joining]
 
@@ -70,8 +122,10 @@ async def past_of(
     return found
 
 
-async def add_beside(session: AsyncSession, tenant: UUID, instance: UUID, batch: Batch) -> None:
+async def add_beside(session: AsyncSession, tenant: UUID, instance: UUID, graph: Graph, batch: Batch) -> None:
     """Other branches of subjects that leave theirs; the numbers and executions of subjects named by id."""
+    await _add_done(session, tenant, instance, graph, batch)
+    await _add_lots(session, tenant, instance, batch)
     subjects = {ref.subject for ref in batch.diverted if ref.branch}
     named = [one for row in batch.rows for one in row.args.get("subject_ids", ())]
     if named:
@@ -95,3 +149,79 @@ async def _open_of(
         col(StepExecution.exited_at).is_(None),
     )
     return (await session.exec(query)).all()
+
+
+async def _add_lots(session: AsyncSession, tenant: UUID, instance: UUID, batch: Batch) -> None:
+    """The open executions of lots that are to be merged."""
+    lots = [lot for row in batch.rows for lot in row.args.get("lots", ())]
+    if not lots:
+        return
+    query = select(StepExecution).where(
+        StepExecution.tenant_id == tenant,
+        StepExecution.workflow_instance_id == instance,
+        col(StepExecution.lot).in_(lots),
+        col(StepExecution.exited_at).is_(None),
+    )
+    for execution in (await session.exec(query)).all():
+        ref = ref_of(execution)
+        batch.executions[ref] = batch.diverted[ref] = execution
+
+
+async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, graph: Graph, batch: Batch) -> None:
+    """What is to be undone, as it was, and everything that followed from it."""
+    asked = {ref for row in batch.rows if row.kind == "undo" for ref in row.refs}
+    completed = {
+        execution.id: execution
+        for ref, execution in batch.executions.items()
+        if ref in asked and execution.status == ExecutionStatus.COMPLETED
+    }
+    if not completed:
+        return
+    keys = {"tenant": tenant, "instance": instance}
+    subjects = [execution.subject_no for execution in completed.values()]
+    ends = {row["subject_no"]: row["terminal_status"] for row in await fetch(session, _ENDS, **keys, subjects=subjects)}
+    together: dict[UUID, list[UUID]] = {}
+    batched = [one for one, at in completed.items() if graph.steps[at.step_key].requires_batch_completion]
+    for row in await fetch(session, _TOGETHER, tenant=tenant, ids=batched):
+        together.setdefault(row["done_id"], []).append(row["id"])
+    everyone = [*completed, *(one for others in together.values() for one in others)]
+    followed = await _successors(session, tenant, everyone)
+    for one, execution in completed.items():
+        with_it = (successor for other in together.get(one, ()) for successor in followed.get(other, ()))
+        batch.done[ref_of(execution)] = _done(execution, followed.get(one, ()), tuple(with_it), ends)
+    # They are left again, and somebody else's batch may have been waiting for them meanwhile.
+    opened = {one.ref for done in batch.done.values() for one in done.successors if one.open}
+    for execution in await _open_of(session, tenant, instance, sorted({ref.subject for ref in opened})):
+        if (ref := ref_of(execution)) in opened:
+            batch.executions[ref] = batch.diverted[ref] = execution
+
+
+async def _successors(
+    session: AsyncSession, tenant: UUID, executions: Sequence[UUID]
+) -> dict[UUID, tuple[Successor, ...]]:
+    found: dict[UUID, tuple[Successor, ...]] = {}
+    for row in await fetch(session, _SUCCESSORS, tenant=tenant, ids=list(executions)):
+        ref = Ref(row["subject_no"], row["step_key"], row["visit_number"], row["branch"])
+        one = Successor(ref=ref, open=row["exited_at"] is None, built_on=row["built_on"])
+        found[row["done_id"]] = (*found.get(row["done_id"], ()), one)
+    return found
+
+
+def _done(
+    execution: StepExecution,
+    successors: tuple[Successor, ...],
+    with_it: tuple[Successor, ...],
+    ends: Mapping[int, str],
+) -> Done:
+    assert execution.exited_at is not None  # noqa: S101 - completed
+    return Done(
+        at=execution.exited_at,
+        by=None if execution.completed_by is None else str(execution.completed_by),
+        assignee=None if execution.assigned_to is None else str(execution.assigned_to),
+        due_at=execution.due_at,
+        limit_at=execution.limit_at,
+        lot=execution.lot,
+        successors=successors,
+        with_it=with_it,
+        ended_as=ends.get(execution.subject_no),
+    )

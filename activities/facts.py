@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
 from activities.contract import BatchFacts
 from activities.definitions import Definition
-from activities.deviating import add_beside, past_of, targets_of
+from activities.deviating import add_beside, lots_of, past_of, targets_of
 from models.flow.facts import Deadlines, Unmet
 from models.flow.graph import Graph, RequirementType
 from models.flow.routing import possible_targets
@@ -116,7 +116,7 @@ class Reading:
     async def add_beside(self, batch: Batch) -> None:
         """What deviations concern besides the executions that they name; nothing where there are none."""
         if any(row.kind in DEVIATING for row in batch.rows):
-            await add_beside(self.session, self.tenant, self.instance, batch)
+            await add_beside(self.session, self.tenant, self.instance, self.graph, batch)
 
     async def add_siblings(self, batch: Batch) -> None:
         """Those that a batch release or a batch sign-off would carry along; none of lots in which others still work."""
@@ -125,19 +125,20 @@ class Reading:
         for step in sorted(steps):
             here = {ref: execution for ref, execution in moving.items() if ref.step == step}
             signed_here = any(ref in batch.signed for ref in here)
-            lots = sorted({execution.lot for execution in here.values()})
+            lots = sorted({execution.lot for execution in here.values()}.union(lots_of(batch.rows)))
             if signed_here:
                 # One record may give work and sign it off: whoever worked on any of it must be known.
                 batch.signed.update(here)
             else:
                 lots = await self._quiet_lots(step, lots, here.values())
+            batch.gated.update({ref: one for ref, one in here.items() if _is_stale(one)})
             for execution in await self._given(step, lots) if lots else ():
                 ref = ref_of(execution)
                 batch.executions.setdefault(ref, execution)
                 if execution.status == ExecutionStatus.AWAITING_SIGNOFF and signed_here:
                     batch.gated[ref] = execution
                     batch.signed[ref] = execution
-                elif execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
+                elif _is_stale(execution):
                     batch.gated[ref] = execution
 
     async def add_stale(self, batch: Batch, leaving: Sequence[Ref]) -> bool:
@@ -151,7 +152,7 @@ class Reading:
         for execution in found.values():
             ref = ref_of(execution)
             batch.executions[ref] = execution
-            if execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev:
+            if _is_stale(execution):
                 batch.gated[ref] = execution
         return any(ref_of(execution) in batch.gated for execution in found.values())
 
@@ -190,6 +191,7 @@ class Reading:
             deadlines=self._deadlines([*targets, *entering], now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
+            done=batch.done,
             numbers=batch.numbers,
         )
 
@@ -287,3 +289,8 @@ def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[St
     lone = UUID(command_ids[0]) if len(command_ids) == 1 else None
     ids = [UUID(one) for one in command_ids]
     return Statement(_COMMANDS, keys | {"ids": ids}), Statement(_OF_COMMAND, keys | {"command": lone})
+
+
+def _is_stale(execution: StepExecution) -> bool:
+    """It waits for its batch, and its evidence changed since it became ready."""
+    return execution.status == ExecutionStatus.WAITING and execution.evidence_rev != execution.ready_rev

@@ -44,6 +44,7 @@ from models.store.bulk import insertion
 from models.store.chain import next_link
 from models.store.chained import to_be_sealed
 from models.store.instances import RECORD_CHANNEL
+from models.store.voids import void_all
 from models.tables import Journal
 from models.wire import Statement, Wire, tenant_wire
 
@@ -242,6 +243,10 @@ class Writing:
                 await close_gates_of(session, self.place, graph, ref.step, ids, cohort.event.at)
                 if nests(graph, ref.step):
                     await cascade(session, self.place, "cancel", by, reason, seq, of=ids)
+            case ev.ExecutionRestored(ref=ref, at=at, reason=reason):
+                undoing = self.asked.get(cohort.command_id or "")
+                actor = engine_actor(self.place.tenant) if undoing is None else undoing.actor
+                await void_all(session, actor, self.place.ids(ref, cohort.subjects), reason, at)
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
                 await create_child(session, self.engine, self.place, self.definition.graph, asked)

@@ -17,13 +17,20 @@ from api.schemas import executions as shapes
 from api.schemas.base import Body
 from api.services import Services
 from models.flow.deviations import PERMISSIONS as DEVIATIONS
+from models.flow.incidents import RESOLVING
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, command_view, instance_of, repeated
 from models.store.instance_lists import require_instance
 from models.store.people import Person
 
-NEEDS: Final[Mapping[str, str]] = {"signoff": "execution.signoff", **DEVIATIONS}
-"""Kind → permission; all others are work."""
+NEEDS: Final[Mapping[str, str]] = {
+    "signoff": "execution.signoff",
+    **DEVIATIONS,
+    "undo": "execution.work",
+    "retry_incident": RESOLVING,
+    "resolve_incident": RESOLVING,
+}
+"""Kind → permission; all others are work. What an undo needs besides depends on who completed it."""
 WORK: Final = "execution.work"
 
 COMMON: Final = (

@@ -24,6 +24,11 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "processes", "description": "Templates and process versions."},
     {"name": "workflows", "description": "Running instances, their executions, audit trail and incidents."},
     {"name": "executions", "description": "Commands: claim, start, complete, release, sign off, many at once."},
+    {
+        "name": "deviations",
+        "description": "Work goes another way than the process says: skip, move, rewind, undo, lots.",
+    },
+    {"name": "incidents", "description": "What cannot go on: why, what to do, and trying again."},
     {"name": "requirements", "description": "The gates of an execution and the evidence for them."},
     {"name": "documents", "description": "Controlled documents."},
     {"name": "approvals", "description": "Approval requests."},

@@ -13,7 +13,7 @@ _DECIDE: Final = _READ | {"approval.decide"}
 _ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit"}
 _QUALITY: Final = _ENGINEER | {
     "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "execution.skip",
-    "execution.move", "execution.rewind", "instance.subjects", "evidence.amend",
+    "execution.move", "execution.rewind", "execution.undo", "instance.subjects", "instance.split", "evidence.amend",
     "evidence.disposition", "instance.control", "instance.migrate", "ops.incident_resolve", "process.approve",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from models.flow.errors import REFUSALS
 from models.flow.problems import PROBLEMS
+from models.flow.status import OPEN
 from models.flow.status import ExecutionStatus as S
 from models.flow.transitions import MOVES, OK, REPEAT, Action, verdict
 
@@ -48,7 +49,7 @@ def statuses() -> Iterable[str]:
             words.append(move.word)
     for (before, after), words in arrows.items():
         yield f"    {before.value} --> {after.value}: {', '.join(words)}"
-    for last in dict.fromkeys(move.after for move in MOVES if not any(move.after is m.before for m in MOVES)):
+    for last in dict.fromkeys(move.after for move in MOVES if move.after not in OPEN):
         yield f"    {last.value} --> [*]"
     yield "```"
 

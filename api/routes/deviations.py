@@ -10,8 +10,8 @@ from api.deps import Caller, Held
 from api.executing import COMMON, LATER, send_one, send_to_workflow
 from api.problems import responses
 from api.schemas import deviations as shapes
-from api.schemas.executions import CommandAnswer, Divert, Skip
-from models.store.commands import Wanted
+from api.schemas.executions import CommandAnswer, Divert, Skip, Undo
+from models.store.commands import Wanted, check_bulk
 from models.store.starting import join
 
 router = APIRouter(tags=["deviations"])
@@ -57,8 +57,82 @@ async def rewind_execution(execution_id: UUID, caller: Caller, held: Held, how: 
 
 
 @router.post(
+    "/api/executions/{execution_id}/undo/",
+    response_model=CommandAnswer,
+    responses={
+        **LATER,
+        **responses(
+            *COMMON, "reason_required", "nothing_to_undo", "undo_too_late", "undo_not_last", "undo_built_on",
+        ),
+    },
+)  # fmt: skip
+async def undo_completion(execution_id: UUID, caller: Caller, held: Held, how: How, body: Undo) -> Response:
+    """Open a completed execution again, with its evidence, within 15 minutes and while nothing was built on it.
+
+    By whoever completed it, or with `execution.undo`. Its signatures are voided.
+    """
+    return await send_one(held, caller, how, execution_id, "undo", {"reason": body.reason}, body.on_behalf_of)
+
+
+@router.post(
+    "/api/workflows/{workflow_id}/split/",
+    response_model=shapes.ControlAnswer,
+    responses={
+        **LATER,
+        **responses(
+            *_OF_INSTANCE, "executions_invalid", "execution_closed", "execution_not_found", "step_unknown",
+            "decision_required", "decision_unknown", "no_route",
+        ),
+    },
+)  # fmt: skip
+async def split_batch(workflow_id: UUID, caller: Caller, held: Held, how: How, body: shapes.Split) -> Response:
+    """Make lots of executions that do not wait for each other, and send them where they are to go; all, or nothing."""
+    executions = [one for group in body.groups for one in group.execution_ids]
+    check_bulk(executions)
+    groups = [
+        {
+            "lot": group.lot,
+            "count": len(group.execution_ids),
+            "to_step": group.to_step,
+            "decision_result": group.decision_result,
+        }
+        for group in body.groups
+    ]
+    args = {"reason": body.reason, "groups": groups}
+
+    async def build(_: AsyncSession) -> Wanted:
+        return Wanted(kind="split", instance_id=workflow_id, executions=tuple(executions), args=args)
+
+    return await send_to_workflow(held, caller, how, workflow_id, "split", body, build)
+
+
+@router.post(
+    "/api/workflows/{workflow_id}/merge/",
+    response_model=shapes.ControlAnswer,
+    responses={
+        **LATER,
+        **responses(
+            *_OF_INSTANCE, "executions_invalid", "execution_closed", "execution_not_found", "lots_apart",
+            "nothing_to_merge",
+        ),
+    },
+)  # fmt: skip
+async def merge_lots(workflow_id: UUID, caller: Caller, held: Held, how: How, body: shapes.Merge) -> Response:
+    """Put executions at one step, named or all of some lots, into one lot; the empty one is the undivided batch."""
+    if body.execution_ids:
+        check_bulk(body.execution_ids)
+    executions = tuple(body.execution_ids)
+    args = {"reason": body.reason, "lots": body.lots, "into": body.into}
+
+    async def build(_: AsyncSession) -> Wanted:
+        return Wanted(kind="merge", instance_id=workflow_id, executions=executions, args=args)
+
+    return await send_to_workflow(held, caller, how, workflow_id, "merge", body, build)
+
+
+@router.post(
     "/api/workflows/{workflow_id}/subjects/",
-    response_model=shapes.SubjectsAnswer,
+    response_model=shapes.ControlAnswer,
     responses={
         **LATER,
         **responses(
@@ -81,7 +155,7 @@ async def add_subjects(workflow_id: UUID, caller: Caller, held: Held, how: How, 
 
 @router.post(
     "/api/workflows/{workflow_id}/subjects/remove/",
-    response_model=shapes.SubjectsAnswer,
+    response_model=shapes.ControlAnswer,
     responses={**LATER, **responses(*_OF_INSTANCE, "subject_not_here", "subject_finished")},
 )
 async def remove_subjects(

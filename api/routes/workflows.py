@@ -1,4 +1,4 @@
-"""Running instances: start, list, show, hold, resume, cancel, change; their executions, audit trail and incidents."""
+"""Running instances: start, list, show, hold, resume, cancel, change; their executions, audit trail."""
 
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -25,10 +25,8 @@ from models.store.audit_views import audit_json, list_audit
 from models.store.commands import Wanted, repeated
 from models.store.instance_lists import (
     InstanceFilter,
-    incident_json,
     instance_detail,
     list_executions,
-    list_incidents,
     list_instances,
     require_instance,
 )
@@ -235,33 +233,6 @@ async def verify_workflow(workflow_id: UUID, caller: Caller, held: Held) -> Any:
         "chain_problems": [asdict(one) for one in problems],
     }
     return JSONResponse(to_jsonable_python(shown, fallback=str))
-
-
-@router.get(
-    "/api/incidents/",
-    response_model=shapes.Incidents,
-    dependencies=READ,
-    responses=responses("forbidden", "cursor_invalid"),
-)
-async def list_all_incidents(
-    caller: Caller,
-    session: Db,
-    asked: Page,
-    instance: UUID | None = None,
-    is_open: Annotated[bool | None, Query(alias="open")] = None,
-) -> Any:
-    """What stopped and needs a person, newest first."""
-    found = await list_incidents(
-        session,
-        caller.tenant_id,
-        instance=instance,
-        is_open=is_open,
-        after=moment_after(asked),
-        limit=asked.fetch,
-    )
-    return JSONResponse(
-        page(found, asked, key=lambda one: [one["opened_at"].isoformat(), str(one["id"])], show=incident_json)
-    )
 
 
 def _wanted(workflow_id: UUID, body: shapes.ChangeWorkflow) -> list[Wanted]:

@@ -105,6 +105,15 @@ class Divert(Body):
     on_behalf_of: OnBehalfOf = None
 
 
+class Undo(Body):
+    """Open a completed execution again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Ticked the wrong serial number."}]})
+
+    reason: Reason
+    on_behalf_of: OnBehalfOf = None
+
+
 class SubjectRef(Shape):
     """A subject in short."""
 
@@ -158,7 +167,7 @@ class CommandAnswer(Shape):
     command_id: str
     outcome: Literal[
         "claimed", "started", "released", "advanced", "completed", "waiting", "awaiting_signoff", "escalated",
-        "skipped", "moved", "rewound",
+        "skipped", "moved", "rewound", "undone",
     ]  # fmt: skip
     execution: Execution
     next: list[Execution] = Field(description="Executions that the subject entered.")

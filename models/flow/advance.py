@@ -3,6 +3,7 @@
 `give` is the one door through which a finished piece of work goes, whoever or whatever finished it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from models.flow import events as ev
@@ -104,16 +105,19 @@ def settled(moment: Moment, happened: Events) -> Events:
 
 def _places_left(moment: Moment, happened: Events) -> tuple[tuple[str, str], ...]:
     """Step and lot of each place where a batch may be complete now: nobody works there any more."""
-    changes: dict[tuple[str, str], int] = {}
+    changes: Counter[tuple[str, str]] = Counter()
+    lots: dict[Ref, str] = {}
     for event in happened:
         match event:
-            case ev.ExecutionDiverted(ref=ref):
-                token = moment.state.tokens.get(ref)
-                if token is not None:
-                    place = ref.step, token.lot
-                    changes[place] = changes.get(place, 0) - (token.status is not ExecutionStatus.WAITING)
-            case ev.ExecutionEntered(ref=ref, lot=lot):
-                changes[ref.step, lot] = changes.get((ref.step, lot), 0) + 1
+            case ev.ExecutionDiverted(ref=ref) | ev.LotChanged(ref=ref):
+                token = moment.state.tokens[ref]
+                works = token.status is not ExecutionStatus.WAITING
+                changes[ref.step, lots.get(ref, token.lot)] -= works
+                if isinstance(event, ev.LotChanged):
+                    lots[ref] = event.lot
+                    changes[ref.step, event.lot] += works
+            case ev.ExecutionEntered(ref=ref, lot=lot) | ev.ExecutionRestored(ref=ref, lot=lot):
+                changes[ref.step, lot] += 1
             case _:
                 pass
     busy = moment.state.busy

@@ -122,6 +122,7 @@ _WORDS: dict[str, str] = {
     "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
     "cancel": "cancelled", "amend": "amended", "skip": "skipped", "move": "moved", "rewind": "rewound",
     "add_subjects": "added", "remove_subjects": "removed", "migrate": "migrated",
+    "undo": "undone", "retry_incident": "retried", "resolve_incident": "resolved", "split": "split", "merge": "merged",
 }  # fmt: skip
 
 

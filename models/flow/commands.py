@@ -137,6 +137,76 @@ class RemoveSubjects:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """Open a completed execution again, as if it had not been completed (DESIGN §3.7)."""
+
+    kind: Literal["undo"] = "undo"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryIncident:
+    """Try again what stopped with an incident of this code."""
+
+    kind: Literal["retry_incident"] = "retry_incident"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    incident_id: str
+    code: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveIncident:
+    """Say that what stopped the execution is out of the way."""
+
+    kind: Literal["resolve_incident"] = "resolve_incident"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    incident_id: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Executions that become a lot of their own, and where they go: by a decision, to a step, or nowhere."""
+
+    lot: str
+    refs: tuple[Ref, ...]
+    to_step: str | None = None
+    decision_result: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Divide a batch, so that its parts do not wait for each other."""
+
+    kind: Literal["split"] = "split"
+    command_id: str | None
+    actor: str
+    reason: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """Put executions at one step, named or all of some lots, into one lot; the empty one is the undivided batch."""
+
+    kind: Literal["merge"] = "merge"
+    command_id: str | None
+    actor: str
+    reason: str
+    refs: tuple[Ref, ...] = ()
+    lots: tuple[str, ...] = ()
+    into: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Stop all work and freeze what remains of every deadline."""
 
@@ -238,7 +308,9 @@ class NoteChildEnded:
 
 
 Deviation = Skip | Move | Rewind
-ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation
-InstanceCommand = Hold | Resume | Cancel | Amend | AddSubjects | RemoveSubjects | Migrate
+Repair = Undo | RetryIncident | ResolveIncident
+ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation | Repair
+Regrouping = AddSubjects | RemoveSubjects | Split | Merge
+InstanceCommand = Hold | Resume | Cancel | Amend | Regrouping | Migrate
 InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
 Command = ExecutionCommand | InstanceCommand | InternalCommand

@@ -10,6 +10,7 @@ from typing import assert_never
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, give, start_subjects
+from models.flow.control import regroup, repair
 from models.flow.deviations import PERMISSIONS, authorise, deviate
 from models.flow.errors import FlowError
 from models.flow.facts import Facts
@@ -30,7 +31,6 @@ from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
 from models.flow.state import State, Token
 from models.flow.status import INSTANCE_CLOSED, ExecutionStatus, InstanceStatus
-from models.flow.subjects import add_subjects, remove_subjects
 from models.flow.transitions import DEVIATIONS, OK, REPEAT, Action, verdict
 
 
@@ -68,6 +68,10 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             | cmd.Rewind()
         ):
             return _on_execution(moment, command)
+        case cmd.Undo() | cmd.RetryIncident() | cmd.ResolveIncident():
+            return repair(moment, command)
+        case cmd.AddSubjects() | cmd.RemoveSubjects() | cmd.Split() | cmd.Merge():
+            return regroup(moment, command)
         case cmd.Hold():
             return hold(moment, command)
         case cmd.Resume():
@@ -76,10 +80,6 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return cancel(moment, command)
         case cmd.Amend():
             return amend(moment, command)
-        case cmd.AddSubjects():
-            return add_subjects(moment, command)
-        case cmd.RemoveSubjects():
-            return remove_subjects(moment, command)
         case cmd.Migrate():
             return migrate(moment, command)
         case cmd.Recheck():
@@ -102,6 +102,9 @@ def _not_alive(state: State) -> FlowError | None:
     return None
 
 
+Worked = cmd.Claim | cmd.Start | cmd.Complete | cmd.Release | cmd.SignOff | cmd.Deviation
+"""Commands to an open execution, of the table in `transitions`."""
+
 _ACTIONS: dict[str, Action] = {action.value: action for action in Action}
 _NEEDS = dict.fromkeys(Action, "execution.work") | {
     Action.SIGNOFF: "execution.signoff",
@@ -109,7 +112,7 @@ _NEEDS = dict.fromkeys(Action, "execution.work") | {
 }
 
 
-def _on_execution(moment: Moment, command: cmd.ExecutionCommand) -> Events:
+def _on_execution(moment: Moment, command: Worked) -> Events:
     action = _ACTIONS[command.kind]
     token = moment.state.tokens.get(command.ref)
     if token is None:
@@ -134,12 +137,12 @@ def _on_execution(moment: Moment, command: cmd.ExecutionCommand) -> Events:
             assert_never(command)
 
 
-def _no_token(command: cmd.ExecutionCommand, facts: Facts) -> FlowError:
+def _no_token(command: Worked, facts: Facts) -> FlowError:
     status = facts.closed.get(command.ref)
     return FlowError("execution_not_found") if status is None else FlowError("execution_closed", status=status)
 
 
-def _verdict(moment: Moment, token: Token, command: cmd.ExecutionCommand, action: Action) -> str:
+def _verdict(moment: Moment, token: Token, command: Worked, action: Action) -> str:
     answer = verdict(
         action,
         token.status,

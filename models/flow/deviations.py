@@ -5,6 +5,7 @@ waited only for whoever left goes on at once.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from models.flow import commands as cmd
@@ -17,6 +18,7 @@ from models.flow.moment import Moment
 from models.flow.regions import branch_at, open_beside
 from models.flow.routing import choose
 from models.flow.state import Ref
+from models.flow.status import InstanceStatus
 
 MINIMUM_REASON = 10
 """Characters of a deviation's reason (DESIGN §3.7)."""
@@ -28,6 +30,9 @@ PERMISSIONS: Mapping[str, str] = {
     "rewind": "execution.rewind",
     "add_subjects": "instance.subjects",
     "remove_subjects": "instance.subjects",
+    "undo": "execution.undo",
+    "split": "instance.split",
+    "merge": "instance.split",
 }
 """Deviation → the permission it needs."""
 
@@ -51,19 +56,41 @@ def deviate(moment: Moment, command: cmd.Deviation) -> Events:
     """Take the subject at `command.ref` elsewhere.
 
     Raises:
-        FlowError: forbidden, reason_required, step_unknown, never_visited, and those of a decision for skip.
+        FlowError: forbidden, reason_required, step_unknown, never_visited, and those of a decision for a skip.
     """
     authorise(moment, command.actor, command.kind, command.reason)
+    asked = Diversion(
+        ref=command.ref, by=command.actor, reason=command.reason, lot=moment.state.tokens[command.ref].lot
+    )
     match command:
         case cmd.Skip():
-            return settled(moment, _skip(moment, command))
+            return settled(moment, skip(moment, asked, command.to_step, command.decision_result))
         case cmd.Move():
-            target = target_of(moment, command.to_step)
-            return settled(moment, go_to(moment, command, target, "move", "cancelled"))
+            return settled(moment, go_to(moment, asked, target_of(moment, command.to_step), "move", "cancelled"))
         case cmd.Rewind():
-            return settled(moment, _rewind(moment, command))
+            return settled(moment, _rewind(moment, asked, target_of(moment, command.to_step)))
         case _:
             assert_never(command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diversion:
+    """Which open execution is left, by whom and why, and the lot in which the subject goes on."""
+
+    ref: Ref
+    by: str
+    reason: str
+    lot: str
+
+
+def not_on_hold(moment: Moment) -> None:
+    """Work does not stand still.
+
+    Raises:
+        FlowError: on_hold.
+    """
+    if moment.state.status is InstanceStatus.ON_HOLD:
+        raise FlowError("on_hold")
 
 
 def target_of(moment: Moment, to_step: str) -> Step:
@@ -78,48 +105,54 @@ def target_of(moment: Moment, to_step: str) -> Step:
     return step
 
 
-def _skip(moment: Moment, command: cmd.Skip) -> Events:
-    if command.to_step is not None:
-        return go_to(moment, command, target_of(moment, command.to_step), "skip", "skipped")
-    way = choose(moment.graph, moment.graph.steps[command.ref.step], command.decision_result)
+def skip(moment: Moment, asked: Diversion, to_step: str | None, decision_result: str) -> Events:
+    """Leave a step undone: for `to_step`, else by the way that the decision takes.
+
+    Raises:
+        FlowError: step_unknown, decision_required, decision_unknown, no_route.
+    """
+    if to_step is not None:
+        return go_to(moment, asked, target_of(moment, to_step), "skip", "skipped")
+    way = choose(moment.graph, moment.graph.steps[asked.ref.step], decision_result)
     if way.step is None:
-        gone = _divert(moment, command, (command.ref,), "skip", "skipped", None)
-        return (*gone, finish(moment, command.ref))
-    return go_to(moment, command, way.step, "skip", "skipped")
+        return (*_left(moment, asked, (asked.ref,), "skip", "skipped", None), finish(moment, asked.ref))
+    return go_to(moment, asked, way.step, "skip", "skipped")
 
 
-def go_to(moment: Moment, command: cmd.Deviation, target: Step, how: str, status: Closing) -> Events:
-    """Close the execution at `command.ref` and enter `target`; branches that this leaves behind are closed too."""
-    ref = command.ref
+def go_to(moment: Moment, asked: Diversion, target: Step, how: str, status: Closing) -> Events:
+    """Close an execution and enter `target`; branches that this leaves behind are closed too."""
+    ref = asked.ref
     branch = branch_at(moment.graph, ref.branch, target.key)
     others = () if branch == ref.branch else open_beside(moment.state, ref, branch)
-    gone = _divert(moment, command, (ref,), how, status, target.key)
-    ended = _divert(moment, command, others, how, "cancelled", None)
-    return (*ended, *gone, *_enter(moment, ref, target, branch))
+    ended = _left(moment, asked, others, how, "cancelled", None)
+    return (*ended, *_left(moment, asked, (ref,), how, status, target.key), *_enter(moment, asked, target, branch))
 
 
-def _rewind(moment: Moment, command: cmd.Rewind) -> Events:
+def _rewind(moment: Moment, asked: Diversion, target: Step) -> Events:
     """Everything since the last visit to the step, that visit included, counts no longer; then a new visit."""
-    ref, target = command.ref, target_of(moment, command.to_step)
+    ref = asked.ref
     past = moment.facts.past.get((ref.subject, target.key))
     if past is None:
         raise FlowError("never_visited", step=target.name)
     branch = past.visit.branch
-    undone = tuple(
-        ev.VisitRolledBack(ref=over, at=moment.now, by=command.actor, reason=command.reason) for over in past.since
-    )
+    undone = roll_back(moment, past.since, asked.by, asked.reason)
     still_open = (*open_beside(moment.state, ref, branch), ref)
-    gone = _divert(moment, command, still_open, "rewind", "rolled_back", target.key)
-    return (*undone, *gone, *_enter(moment, ref, target, branch))
+    gone = _left(moment, asked, still_open, "rewind", "rolled_back", target.key)
+    return (*undone, *gone, *_enter(moment, asked, target, branch))
 
 
-def _divert(
-    moment: Moment, command: cmd.Deviation, refs: Iterable[Ref], how: str, status: Closing, to_step: str | None
+def roll_back(moment: Moment, visits: Iterable[Ref], by: str, reason: str) -> Events:
+    """Visits that are over count no longer."""
+    return tuple(ev.VisitRolledBack(ref=ref, at=moment.now, by=by, reason=reason) for ref in visits)
+
+
+def _left(
+    moment: Moment, asked: Diversion, refs: Iterable[Ref], how: str, status: Closing, to_step: str | None
 ) -> Events:
     return tuple(
         event
         for ref in refs
-        for event in divert(moment, ref, command.actor, how, status, to_step=to_step, reason=command.reason)
+        for event in divert(moment, ref, asked.by, how, status, to_step=to_step, reason=asked.reason)
     )
 
 
@@ -131,7 +164,6 @@ def divert(
     return (*resolve(moment, ref, by, how), left)
 
 
-def _enter(moment: Moment, ref: Ref, target: Step, branch: str) -> Events:
-    visit = moment.visits(ref.subject, target.key).last + 1
-    lot = moment.state.tokens[ref].lot
-    return enter(moment, Ref(ref.subject, target.key, visit, branch), target, lot=lot)
+def _enter(moment: Moment, asked: Diversion, target: Step, branch: str) -> Events:
+    visit = moment.visits(asked.ref.subject, target.key).last + 1
+    return enter(moment, Ref(asked.ref.subject, target.key, visit, branch), target, lot=asked.lot)

@@ -17,10 +17,12 @@ REFUSALS: Mapping[str, str] = {
     "execution_not_found": "The instance has no such execution.",
     "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
     "instance_closed": "The instance is {status}; it takes no more commands.",
+    "incident_closed": "This incident is resolved already, or is not of this execution.",
     "instance_full": "A workflow takes at most {maximum} subjects at once; {open} are at work, "
     "and {given} were to join.",
     "internal_error": "The engine could not process this command, and nothing changed. "
     "Have an administrator look into the worker's log.",
+    "lots_apart": "Only what stands at one step can be merged; these stand at {steps}.",
     "never_visited": "The subject has not been at the step '{step}', or that visit was rolled back. "
     "Move it there instead.",
     "migration_no_image": "Open executions stand at steps that have no image in the new version: {steps}. Map them to "
@@ -34,6 +36,8 @@ REFUSALS: Mapping[str, str] = {
     "not_on_hold": "The instance is not on hold.",
     "not_started": "This step must be started before it is completed.",
     "on_hold": "The instance is on hold. Resume it first.",
+    "nothing_to_merge": "No open execution would change its lot.",
+    "nothing_to_undo": "Only what a person completed can be undone; this execution is {status}.",
     "own_approval": "You approved or attested this work as independent, so another person has to complete it.",
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",
@@ -42,6 +46,10 @@ REFUSALS: Mapping[str, str] = {
     "subject_finished": "Of the subjects named, {subjects} reached their end already, so they cannot be removed.",
     "subject_not_here": "The workflow has no subject {subjects}.",
     "subject_present": "Of the subjects named, {subjects} are or were part of the workflow; each can join once.",
+    "undo_built_on": "Work has been built on it ({built_on} at '{step}'), so it cannot be undone. "
+    "A supervisor can rewind.",
+    "undo_not_last": "The subject has completed '{step}' since. Undo that first, or have a supervisor rewind.",
+    "undo_too_late": "A completion can be undone within {minutes} minutes. A supervisor can rewind.",
     "unknown_command": "The command '{command}' is not known.",
     "visit_limit_reached": "The step '{step}' may be visited {max_visits} times at most and has no escalation edge. "
     "A supervisor can complete with force, or another decision can be taken.",

@@ -59,6 +59,43 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """An execution that a subject entered after another was completed.
+
+    Attributes:
+        open: whether it still is.
+        built_on: what was done there: a status, `evidence`, `child`; empty where nothing was.
+    """
+
+    ref: Ref
+    open: bool
+    built_on: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A completed execution, as it would be opened again, and what followed from it.
+
+    Attributes:
+        at: when it was completed, UTC; `by` whom (None: the engine).
+        assignee, due_at, limit_at, lot: as they were.
+        successors: of its subject, in the order in which they were entered.
+        with_it: successors of the others of its batch, who went on together.
+        ended_as: the terminal status of its subject, where that has ended.
+    """
+
+    at: datetime
+    by: str | None
+    assignee: str | None = None
+    due_at: datetime | None = None
+    limit_at: datetime | None = None
+    lot: str = ""
+    successors: tuple[Successor, ...] = ()
+    with_it: tuple[Successor, ...] = ()
+    ended_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The outside world at one moment, for the commands of one batch."""
 
@@ -78,6 +115,8 @@ class Facts:
     """The status of executions that are no longer open."""
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
     """(Subject, step) → the past from that step on; for those who are to go back there."""
+    done: Mapping[Ref, Done] = field(default_factory=dict)
+    """Completed executions that are to be opened again."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Subject id → its number, of those named by a command who belong to the instance."""
     target: Target | None = None

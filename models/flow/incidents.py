@@ -1,5 +1,8 @@
 """Incidents: a subject that cannot go on stops visibly, with its reason, until a person acts (DESIGN §3.3)."""
 
+from collections.abc import Callable
+
+from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
@@ -44,3 +47,62 @@ def resolve(moment: Moment, ref: Ref, by: str | None, resolution: str) -> tuple[
     if token is None or token.incident is None:
         return ()
     return (ev.IncidentResolved(ref=ref, at=moment.now, incident_id=token.incident, by=by, resolution=resolution),)
+
+
+def retry(moment: Moment, command: cmd.RetryIncident) -> tuple[ev.Event, ...]:
+    """Try again what stopped: by what the incident's code asks for, else the engine looks at the execution again.
+
+    At a step that a person completes, the person does; the incident is then out of the way for it.
+
+    Raises:
+        FlowError: forbidden, incident_closed.
+    """
+    _check(moment, command)
+    by_code = RETRIES.get(command.code)
+    if by_code is not None:
+        return by_code(moment, command)
+    return (_resolved(moment, command, f"retry: {command.note}" if command.note else "retry", hop=True),)
+
+
+def acknowledge(moment: Moment, command: cmd.ResolveIncident) -> tuple[ev.Event, ...]:
+    """A person has seen to it otherwise, and says how.
+
+    Raises:
+        FlowError: forbidden, incident_closed, reason_required.
+    """
+    _check(moment, command)
+    if len(command.note.strip()) < MINIMUM_NOTE:
+        raise FlowError("reason_required", minimum=MINIMUM_NOTE)
+    return (_resolved(moment, command, command.note, hop=False),)
+
+
+def _check(moment: Moment, command: cmd.RetryIncident | cmd.ResolveIncident) -> None:
+    if not moment.facts.may(command.actor, RESOLVING):
+        raise FlowError("forbidden", permission=RESOLVING)
+    token = moment.state.tokens.get(command.ref)
+    if token is None or token.incident != command.incident_id:
+        raise FlowError("incident_closed")
+
+
+def _resolved(
+    moment: Moment, command: cmd.RetryIncident | cmd.ResolveIncident, resolution: str, *, hop: bool
+) -> ev.IncidentResolved:
+    return ev.IncidentResolved(
+        ref=command.ref,
+        at=moment.now,
+        incident_id=command.incident_id,
+        by=command.actor,
+        resolution=resolution,
+        hop=hop,
+    )
+
+
+RESOLVING = "ops.incident_resolve"
+"""The permission to retry and to resolve."""
+MINIMUM_NOTE = 10
+"""Characters that say how an incident was resolved."""
+
+Retry = Callable[[Moment, cmd.RetryIncident], tuple[ev.Event, ...]]
+RETRIES: dict[str, Retry] = {}
+"""Code of an incident → how what stopped there is tried again, where a look at the execution is not enough. Whoever
+opens incidents of a new code adds it here."""

@@ -3,11 +3,10 @@
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter, finish, settled
-from models.flow.deviations import authorise, divert, target_of
+from models.flow.deviations import authorise, divert, not_on_hold, target_of
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
 from models.flow.state import Ref
-from models.flow.status import InstanceStatus
 
 MOST_SUBJECTS = 10_000
 """At work in one instance at once (DESIGN §3.14)."""
@@ -22,7 +21,7 @@ def add_subjects(moment: Moment, command: cmd.AddSubjects) -> Events:
         FlowError: forbidden, reason_required, on_hold, step_unknown, subject_present, instance_full.
     """
     authorise(moment, command.actor, command.kind, command.reason)
-    _not_on_hold(moment)
+    not_on_hold(moment)
     state = moment.state
     target = moment.graph.first if command.to_step is None else target_of(moment, command.to_step)
     present = [one for one in command.subject_ids if one in moment.facts.numbers]
@@ -50,7 +49,7 @@ def remove_subjects(moment: Moment, command: cmd.RemoveSubjects) -> Events:
         FlowError: forbidden, reason_required, on_hold, subject_not_here, subject_finished.
     """
     authorise(moment, command.actor, command.kind, command.reason)
-    _not_on_hold(moment)
+    not_on_hold(moment)
     numbers = moment.facts.numbers
     unknown = [one for one in command.subject_ids if one not in numbers]
     if unknown:
@@ -67,8 +66,3 @@ def remove_subjects(moment: Moment, command: cmd.RemoveSubjects) -> Events:
             gone += divert(moment, ref, command.actor, "remove", "cancelled", reason=command.reason)
         gone.append(finish(moment, refs[-1], REMOVED))
     return settled(moment, tuple(gone))
-
-
-def _not_on_hold(moment: Moment) -> None:
-    if moment.state.status is InstanceStatus.ON_HOLD:
-        raise FlowError("on_hold")

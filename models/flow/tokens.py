@@ -71,7 +71,7 @@ def _joined(state: State, ref: Ref) -> None:
 
 
 def restore(state: State, event: ev.ExecutionRestored) -> None:
-    """An execution is open again."""
+    """An execution is open again, and its branch has not come to its join yet."""
     status = ExecutionStatus.IN_PROGRESS if event.assignee else ExecutionStatus.PENDING
     token = Token(
         status=status,
@@ -82,6 +82,11 @@ def restore(state: State, event: ev.ExecutionRestored) -> None:
         lot=event.lot,
     )
     put(state, event.ref, token)
+    arrived = tuple(one for one in state.arrived.get(event.ref.subject, ()) if one.branch != event.ref.branch)
+    if arrived:
+        state.arrived[event.ref.subject] = arrived
+    else:
+        state.arrived.pop(event.ref.subject, None)
 
 
 def reassign(state: State, ref: Ref, to: str | None, owner: str | None) -> None:

@@ -114,8 +114,9 @@ MOVES: tuple[Move, ...] = (
     *(
         Move(before, "execution_diverted", after, word)
         for before in (S.PENDING, *_HELD, *_DONE)
-        for after, word in ((S.SKIPPED, "skip"), (S.CANCELLED, "move, remove"), (S.ROLLED_BACK, "rewind"))
+        for after, word in ((S.SKIPPED, "skip"), (S.CANCELLED, "move, remove"), (S.ROLLED_BACK, "rewind, undo"))
     ),
+    *(Move(S.COMPLETED, "execution_restored", after, "undo") for after in (S.IN_PROGRESS, S.PENDING)),
 )
 """Every change of status that there is. `all is met` is the engine's doing, at a step without operator completion.
 

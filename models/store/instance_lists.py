@@ -93,6 +93,7 @@ _INCIDENTS = """
     WHERE x.tenant_id = :tenant
       AND (CAST(:instance AS uuid) IS NULL OR x.instance_id = :instance)
       AND (CAST(:is_open AS boolean) IS NULL OR :is_open = (x.resolved_at IS NULL))
+      AND (:code = '' OR x.code = :code)
       AND (CAST(:after AS timestamptz) IS NULL OR (x.opened_at, x.id) < (:after, CAST(:after_id AS uuid)))
     ORDER BY x.opened_at DESC, x.id DESC LIMIT :limit
 """
@@ -139,11 +140,25 @@ async def list_executions(
 
 
 async def list_incidents(
-    session: AsyncSession, tenant_id: UUID, *, instance: UUID | None, is_open: bool | None, after: After, limit: int
+    session: AsyncSession,
+    tenant_id: UUID,
+    *,
+    instance: UUID | None = None,
+    is_open: bool | None = None,
+    code: str = "",
+    after: After,
+    limit: int,
 ) -> Sequence[RowMapping]:
     """Incidents, newest first."""
     return await fetch(
-        session, text(_INCIDENTS), tenant=tenant_id, instance=instance, is_open=is_open, limit=limit, **_keyset(after)
+        session,
+        text(_INCIDENTS),
+        tenant=tenant_id,
+        instance=instance,
+        is_open=is_open,
+        code=code,
+        limit=limit,
+        **_keyset(after),
     )
 
 

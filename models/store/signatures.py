@@ -1,6 +1,6 @@
 """Electronic signatures: rows that are only ever added; which of them still count."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -24,7 +24,7 @@ _VALID = text(
 
 
 async def valid_signatures(
-    session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID]
+    session: AsyncSession, tenant_id: UUID, execution_ids: Collection[UUID]
 ) -> Sequence[RowMapping]:
     """The signatures of these executions that are not void, oldest first."""
     return await fetch(session, _VALID, tenant=tenant_id, executions=list(execution_ids))

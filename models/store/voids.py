@@ -89,6 +89,22 @@ async def void_outdated(
             await _reopen(session, actor, links[row["execution_id"]], row, reason, now)
 
 
+async def void_all(
+    session: AsyncSession, actor: Actor, execution_ids: Collection[UUID], reason: str, now: datetime
+) -> None:
+    """Void every signature of executions that are opened again: what they attested is no longer done."""
+    signatures = await valid_signatures(session, actor.tenant_id, execution_ids)
+    if not signatures:
+        return
+    signed = {row["execution_id"] for row in signatures}
+    locked = await lock_executions(session, actor.tenant_id, signed)
+    links = {one.execution.id: await sealing(session, one) for one in locked}
+    await void_signatures(session, actor, links, signatures, reason, now)
+    await bump(session, actor.tenant_id, locked)
+    for link in links.values():
+        await link.finish(session, actor, now)
+
+
 async def void_signatures(
     session: AsyncSession,
     actor: Actor,

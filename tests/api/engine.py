@@ -32,6 +32,7 @@ OUTCOMES = {
     "skip": ("skipped", "skipped"),
     "move": ("moved", "cancelled"),
     "rewind": ("rewound", "rolled_back"),
+    "undo": ("undone", "in_progress"),
 }
 """Kind → outcome, status of the execution afterwards."""
 
@@ -167,6 +168,8 @@ class EngineDouble:
             "amend": "reason = :reason",
             "add_subjects": "reason = ''",
             "remove_subjects": "reason = ''",
+            "split": "reason = ''",
+            "merge": "reason = ''",
         }
         await connection.execute(
             text(f"UPDATE workflow_instance SET {changes[command.kind]} WHERE id = :id"),  # noqa: S608

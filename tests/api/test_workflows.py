@@ -213,5 +213,5 @@ def test_without_an_approved_process_a_capa_cannot_start(engine: EngineDouble, f
 
 
 def test_incidents_are_listed(engineer: Caller) -> None:
-    assert engineer.get("/api/incidents/", instance=str(uuid4()))["items"] == []
-    assert engineer.get("/api/incidents/", open="true")["next_cursor"] is None
+    assert engineer.get("/api/incidents/", workflow=str(uuid4()))["items"] == []
+    assert engineer.get("/api/incidents/", state="open")["next_cursor"] is None

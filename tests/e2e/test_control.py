@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.people import Json, Person
+from tests.e2e.people import Json, Person, new_person
 
 WHY = "agreed with the customer"
 
@@ -141,3 +141,115 @@ def test_subjects_join_and_are_taken_out(engineer: Person, quality_manager: Pers
     assert (shown["subject_count"], shown["subjects_finished"]) == (3, {"removed": 1})
     actions = [one["action"] for one in quality_manager.items(f"/api/workflows/{workflow['id']}/audit/")]
     assert "subjects_added" in actions
+
+
+SIGNED = {
+    "steps": [
+        step("make", requirements=[
+            {"key": "sign", "requirement_type": "signature", "name": "Sign", "config": {"meaning": "approved"}},
+        ]),
+        step("check"),
+        step("end", is_terminal=True),
+    ],
+    "edges": [],
+}  # fmt: skip
+
+
+def test_a_completion_is_undone_with_its_signature_voided(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begun(engineer, approved(admin, SIGNED), 2)
+    first, second = [one["id"] for one in open_at(engineer, workflow, "make")]
+    for one in (first, second):
+        (gate,) = engineer.requirements(one)
+        engineer.give(one, gate, quality_manager)
+        engineer.post(f"/api/executions/{one}/complete/")
+    with new_person(admin, "engineer") as other:
+        refused = other.post(f"/api/executions/{first}/undo/", {"reason": WHY}, 403)
+        assert refused["permission"] == "execution.undo"
+        (after,) = [
+            one for one in open_at(engineer, workflow, "check") if one["subject"]["id"] == _subject(other, second)
+        ]
+        other.post(f"/api/executions/{after['id']}/claim/")
+        built_on = engineer.post(f"/api/executions/{second}/undo/", {"reason": WHY}, 409)
+        assert (built_on["code"], built_on["built_on"]) == ("undo_built_on", "claimed")
+    undone = engineer.post(f"/api/executions/{first}/undo/", {"reason": WHY})
+    assert (undone["outcome"], undone["execution"]["status"]) == ("undone", "in_progress")
+    (gate,) = engineer.requirements(first)
+    assert gate["satisfied"] is False
+    assert engineer.post(f"/api/executions/{first}/complete/", expect=409)["code"] == "requirements_unmet"
+    engineer.give(first, gate, quality_manager)
+    assert engineer.post(f"/api/executions/{first}/complete/")["next"][0]["visit_number"] == 2
+    actions = [one["action"] for one in quality_manager.items(f"/api/workflows/{workflow['id']}/audit/")]
+    assert {"execution_restored", "signature.voided"} <= set(actions)
+
+
+def _subject(person: Person, execution: str) -> str:
+    found: str = person.get(f"/api/executions/{execution}/")["subject"]["id"]
+    return found
+
+
+def test_three_of_fifty_are_scrapped_and_five_reworked_while_the_others_go_on(
+    engineer: Person, quality_manager: Person, line: Json
+) -> None:
+    workflow = begun(engineer, line, 50)
+    washing = [one["id"] for one in open_at(engineer, workflow, "wash")]
+    ready = {"action": "complete", "execution_ids": washing[8:]}
+    assert {one["outcome"] for one in engineer.post("/api/executions/bulk/", ready)["items"]} == {"waiting"}
+    path = f"/api/workflows/{workflow['id']}"
+    splitting = {
+        "groups": [
+            {"lot": "scrap", "execution_ids": washing[:3], "to_step": "scrap"},
+            {"lot": "rework", "execution_ids": washing[3:8], "to_step": "rework"},
+        ],
+        "reason": "Burrs on eight of them.",
+    }
+    assert engineer.post(f"{path}/split/", splitting, 403)["permission"] == "instance.split"
+    assert quality_manager.post(f"{path}/split/", splitting)["outcome"] == "split"
+    assert len(open_at(engineer, workflow, "inspect")) == 42
+    reworking = open_at(engineer, workflow, "rework")
+    assert {one["lot"] for one in reworking} == {"rework"}
+    assert engineer.get(f"{path}/")["subjects_finished"] == {"scrapped": 3}
+    merging = {"lots": ["rework"], "reason": "Reworked, fine again."}
+    assert quality_manager.post(f"{path}/merge/", merging)["outcome"] == "merged"
+    assert quality_manager.post(f"{path}/merge/", merging, 409)["code"] == "nothing_to_merge"
+    mixed = {"execution_ids": [reworking[0]["id"], open_at(engineer, workflow, "inspect")[0]["id"]], "into": "x"}
+    assert quality_manager.post(f"{path}/merge/", {**mixed, "reason": WHY}, 409)["code"] == "lots_apart"
+
+
+LIMITED = {
+    "steps": [step("inspect", is_decision_point=True), step("rework", max_visits=1), step("end", is_terminal=True)],
+    "edges": [edge("inspect", "end"), edge("inspect", "rework", "alternate"), edge("rework", "inspect")],
+}
+
+
+def test_an_incident_says_why_and_what_to_do_and_is_tried_again_or_resolved(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begun(engineer, approved(admin, LIMITED), 1)
+
+    def fail(expect: int = 200) -> Json:
+        execution = engineer.open_execution(workflow["id"])
+        answer: Json = engineer.post(f"/api/executions/{execution['id']}/complete/", {"decision_result": "no"}, expect)
+        return answer
+
+    fail()
+    fail()
+    assert fail(409)["code"] == "visit_limit_reached"
+    (incident,) = engineer.items("/api/incidents/", state="open", workflow=workflow["id"], code="visit_limit_reached")
+    shown = engineer.get(f"/api/incidents/{incident['id']}/")
+    assert "1 times" in shown["message"]
+    assert "force" in shown["what_to_do"]
+    assert shown["can_retry"] is True
+    assert [one["action"] for one in shown["history"]] == ["command_refused", "incident_opened"]
+    path = f"/api/incidents/{incident['id']}"
+    assert engineer.post(f"{path}/retry/", {"note": "again"}, 403)["permission"] == "ops.incident_resolve"
+    assert quality_manager.post(f"{path}/resolve/", {"note": "short"}, 422)["code"] == "reason_required"
+    assert quality_manager.post(f"{path}/retry/", {"note": "again"})["outcome"] == "retried"
+    assert quality_manager.post(f"{path}/retry/", expect=409)["code"] == "incident_closed"
+    assert fail(409)["code"] == "visit_limit_reached"
+    (second,) = engineer.items("/api/incidents/", state="open", workflow=workflow["id"])
+    resolved = quality_manager.post(f"/api/incidents/{second['id']}/resolve/", {"note": "The board decides."})
+    assert resolved["outcome"] == "resolved"
+    assert len(engineer.items("/api/incidents/", state="resolved", workflow=workflow["id"])) == 2
+    assert engineer.get(f"/api/incidents/{second['id']}/")["resolved_by"]["username"] == quality_manager.username

@@ -14,16 +14,17 @@ from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
 from models.flow.deviations import PERMISSIONS as DEVIATIONS
 from models.flow.evolve import fold
-from models.flow.facts import Deadlines, Facts, Past, Target, Unmet, Visits
+from models.flow.facts import Deadlines, Done, Facts, Past, Successor, Target, Unmet, Visits
 from models.flow.graph import Graph, Step, parse_graph
 from models.flow.state import Ref, State, Token
+from models.flow.status import ExecutionStatus
 from models.flow.validate import problems_of
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
 
 WORK = frozenset({"execution.work"})
-SUPERVISOR = frozenset({"instance.control", "instance.migrate", *DEVIATIONS.values()})
+SUPERVISOR = frozenset({"instance.control", "instance.migrate", "ops.incident_resolve", *DEVIATIONS.values()})
 PERMISSIONS = {
     "ann": WORK,
     "bob": WORK,
@@ -91,6 +92,8 @@ class Scene:
     outcomes: list[Outcome] = field(default_factory=list)
     target: Target | None = None
     _commands: int = 0
+    _left: dict[Ref, tuple[int, int]] = field(default_factory=dict)
+    """Where the completion of an execution stands in `events`, and in which record."""
 
     def __post_init__(self) -> None:
         """Begin."""
@@ -103,6 +106,9 @@ class Scene:
         recorded = [item.event for item in unpack(pack(decision.happened))]
         before, self.state = self.state, fold(self.state, recorded)
         self.state.seq += bool(recorded)
+        for place, event in enumerate(recorded, start=len(self.events)):
+            if isinstance(event, ev.ExecutionCompleted):
+                self._left[event.ref] = place, self.state.seq
         self.events += recorded
         self.outcomes += decision.outcomes
         self._open_gates(recorded)
@@ -135,6 +141,7 @@ class Scene:
             deadlines={step.key: self._deadline(step) for step in (self.target or self).graph.steps.values()},
             closed=self._closed(),
             past=self._past(),
+            done=self._done(),
             numbers=self._numbers(),
             target=self.target,
         )
@@ -223,6 +230,8 @@ class Scene:
                 found[event.ref] = event.status
             elif isinstance(event, ev.VisitRolledBack):
                 found[event.ref] = "rolled_back"
+            elif isinstance(event, ev.ExecutionRestored):
+                del found[event.ref]
         return found
 
     def _past(self) -> dict[tuple[int, str], Past]:
@@ -236,6 +245,54 @@ class Scene:
                 found.update({key: replace(past, since=(*past.since, *over)) for key, past in mine.items()})
                 found[event.ref.subject, event.ref.step] = Past(visit=event.ref, since=over)
         return found
+
+    def _done(self) -> dict[Ref, Done]:
+        """Everything that is completed, as it was, with what its subject entered since."""
+        closed = self._closed()
+        found: dict[Ref, Done] = {}
+        for ref, (place, record) in self._left.items():
+            completed = self.events[place]
+            assert isinstance(completed, ev.ExecutionCompleted)
+            together = [
+                other
+                for other, (_, other_record) in self._left.items()
+                if other != ref and (other.step, other_record) == (ref.step, record)
+            ]
+            batched = self.graph.steps[ref.step].requires_batch_completion
+            found[ref] = Done(
+                at=completed.at,
+                by=completed.by,
+                assignee=completed.by,
+                successors=self._successors(ref, closed),
+                with_it=tuple(s for other in together for s in self._successors(other, closed)) if batched else (),
+                ended_as=self._end_of(ref.subject),
+            )
+        return found
+
+    def _successors(self, ref: Ref, closed: dict[Ref, str]) -> tuple[Successor, ...]:
+        entered = [
+            event.ref
+            for event in self.events[self._left[ref][0] :]
+            if isinstance(event, ev.ExecutionEntered) and event.ref.subject == ref.subject
+        ]
+        return tuple(
+            Successor(ref=one, open=one in self.state.tokens, built_on=self._built_on(one))
+            for one in entered
+            if closed.get(one) != "rolled_back"
+        )
+
+    def _built_on(self, ref: Ref) -> str:
+        token = self.state.tokens.get(ref)
+        return "" if token is None or token.status is ExecutionStatus.PENDING else token.status.value
+
+    def _end_of(self, subject: int) -> str | None:
+        ended: str | None = None
+        for event in self.events:
+            if isinstance(event, ev.SubjectFinished) and event.ref.subject == subject:
+                ended = event.terminal_status
+            elif isinstance(event, ev.SubjectResumed) and event.ref.subject == subject:
+                ended = None
+        return ended
 
     def _numbers(self) -> dict[str, int]:
         """The subjects of the beginning are called s0, s1, …; those that joined have names of their own."""
@@ -271,6 +328,7 @@ KINDS: dict[str, Any] = {
     "skip": cmd.Skip,
     "move": cmd.Move,
     "rewind": cmd.Rewind,
+    "undo": cmd.Undo,
 }
 
 

@@ -20,6 +20,7 @@ from models.flow.validate import problems_of
 from tests.flow.scene import Json, Scene, hold, resume
 from tests.flow.strategies import LAW, json_values, raw_graphs, valid_graphs
 from tests.flow.walk import (
+    TOGETHER,
     check_decision,
     check_moves,
     check_packing,
@@ -69,7 +70,7 @@ def test_a_batch_of_commands_does_what_they_do_one_by_one(raw: Json, subjects: i
     raw = _without_gates(raw)
     together, apart = begun(raw, subjects), begun(raw, subjects)
     asked: list[cmd.Command] = []
-    for one in draw_walk(data, apart, 15):
+    for one in draw_walk(data, apart, 15, TOGETHER):
         asked.append(one)
         apart.now = together.now
         apart.play(one)

@@ -105,6 +105,34 @@ def _migrating(*parts: dict[str, object]) -> Case:
     return scene, migrate()
 
 
+def _undone(scene: Scene, ref: Ref, actor: str = "sue", *, minutes: int = 0) -> Case:
+    scene.pass_time(minutes=minutes)
+    return scene, command("undo", actor, ref, reason=REASON)
+
+
+def _done(*kinds: str, minutes: int = 0) -> Case:
+    """Subject 0 completed `a`; then what follows."""
+    scene = Scene(graph(*LINE))
+    scene.do("complete", "ann")
+    for kind in kinds:
+        scene.do(kind, "bob")
+    return _undone(scene, Ref(0, "a"), minutes=minutes)
+
+
+def _not_last() -> Case:
+    scene = Scene(graph(step("a"), step("b"), step("c"), end()))
+    scene.do("complete")
+    scene.do("complete")
+    return _undone(scene, Ref(0, "a"))
+
+
+def _apart() -> Case:
+    scene = Scene(graph(*LINE), subjects=2)
+    scene.do("complete", ref=Ref(1, "a"))
+    refs = tuple(sorted(scene.state.tokens))
+    return scene, cmd.Merge(command_id="c", actor="sue", reason=REASON, refs=refs, into="x")
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -114,6 +142,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "execution_closed": _closed,
     "execution_not_found": lambda: _at_line("claim", ref=Ref(7, "nowhere")),
     "forbidden": lambda: _at_line("claim", "guest"),
+    "incident_closed": lambda: (
+        scene := Scene(graph(*LINE)),
+        cmd.RetryIncident(command_id="c", actor="sue", ref=scene.only, incident_id="i", code="no_route"),
+    ),
     "instance_closed": _over,
     "instance_full": lambda: _by_sue(cmd.AddSubjects, subject_ids=tuple(map(str, range(9_999)))),
     "never_visited": lambda: _at_line("rewind", "sue", reason=REASON, to_step="b"),
@@ -130,6 +162,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "own_approval": _approved_by_ann,
     "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
     "self_signoff": lambda: _signed_by("chief"),
+    "lots_apart": _apart,
+    "nothing_to_merge": lambda: _by_sue(cmd.Merge, refs=(Ref(0, "a"),)),
+    "nothing_to_undo": lambda: _undone(Scene(graph(*LINE)), Ref(0, "a")),
+    "undo_built_on": lambda: _done("claim"),
+    "undo_not_last": _not_last,
+    "undo_too_late": lambda: _done(minutes=16),
     "step_unknown": lambda: _at_line("move", "sue", reason=REASON, to_step="ghost"),
     "subject_finished": _finished_and_removed,
     "subject_not_here": lambda: _by_sue(cmd.RemoveSubjects, subject_ids=("nobody",)),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,20 +30,22 @@ PEOPLE = ("ann", "bob", "sue", "qa", "chief", "guest")
 REASON = "a deviation that was agreed"
 
 
-def draw_walk(data: st.DataObject, scene: Scene, longest: int) -> Iterator[cmd.Command]:
+def draw_walk(
+    data: st.DataObject, scene: Scene, longest: int, kinds: Sequence[str] | None = None
+) -> Iterator[cmd.Command]:
     """Commands one after the other, each drawn for the state that the one before left. The caller plays them."""
     for _ in range(data.draw(st.integers(longest // 3, longest), label="commands")):
-        yield draw_action(data, scene)
+        yield draw_action(data, scene, ANYTHING if kinds is None else kinds)
 
 
-def draw_action(data: st.DataObject, scene: Scene) -> cmd.Command:
+def draw_action(data: st.DataObject, scene: Scene, kinds: Sequence[str]) -> cmd.Command:
     """Mostly what sensible people do, sometimes anything at all; evidence comes and goes, the clock runs."""
     refs = sorted(scene.state.tokens)
     chance = data.draw(st.integers(0, 99), label="chance")
     if chance % 7 == 0:
         scene.pass_time(hours=chance % 31)
     if not refs or chance < 30:
-        kind = data.draw(st.sampled_from(ANYTHING), label="kind")
+        kind = data.draw(st.sampled_from(kinds), label="kind")
         return _build(data, scene, kind, refs)
     return _sensible(data, scene, data.draw(st.sampled_from(refs), label="ref"), chance)
 
@@ -51,7 +53,12 @@ def draw_action(data: st.DataObject, scene: Scene) -> cmd.Command:
 ANYTHING = (
     "complete", "complete", "claim", "start", "release", "signoff", "recheck", "check_deadlines", "hold", "child",
     "begin", "odd", "withdraw", "skip", "move", "rewind", "add", "remove",
+    "undo", "split", "merge", "incident",
 )  # fmt: skip
+
+TOGETHER = tuple(kind for kind in ANYTHING if kind not in {"undo", "rewind", "remove", "incident"})
+"""What may follow anything else within one batch: the past and the subjects are read before the batch, and an
+incident is called by its place in the journal."""
 
 
 def _sensible(data: st.DataObject, scene: Scene, ref: Ref, chance: int) -> cmd.Command:
@@ -94,6 +101,12 @@ def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd
         case "withdraw":
             scene.unmet.update({ref} if scene.graph.steps[ref.step].mandatory and refs else ())
             return cmd.Recheck(ref=ref)
+        case "undo":
+            return _undo(data, scene, actor)
+        case "split" | "merge":
+            return _lots(data, scene, kind, refs)
+        case "incident":
+            return _incident(data, scene, actor, ref)
         case "skip" | "move" | "rewind" | "add" | "remove":
             return _deviation(data, scene, kind, actor, ref)
         case "begin":
@@ -131,6 +144,40 @@ def _deviation(data: st.DataObject, scene: Scene, kind: str, actor: str, ref: Re
         case _:
             names = (data.draw(st.sampled_from([*sorted(scene.facts().numbers), "nobody"]), label="who"),)
             return cmd.RemoveSubjects(command_id="remove", actor=actor, reason=reason, subject_ids=names)
+
+
+def _undo(data: st.DataObject, scene: Scene, actor: str) -> cmd.Command:
+    """Mostly the last completion; sometimes any, sometimes too late."""
+    done = [event.ref for event in scene.events if isinstance(event, ev.ExecutionCompleted)]
+    ref = data.draw(st.sampled_from([*done[-1:] * 4, *done, Ref(0, "s0")]), label="undone")
+    who = data.draw(st.sampled_from(["sue", "chief", actor]), label="who undoes")
+    return command("undo", who, ref, reason=REASON)
+
+
+def _lots(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd.Command:
+    chosen = data.draw(st.lists(st.sampled_from(refs or [Ref(0, "s0")]), min_size=1, max_size=3, unique=True))
+    given: dict[str, Any] = {"command_id": kind, "actor": "sue", "reason": REASON}
+    if kind == "merge":
+        lots = tuple(data.draw(st.lists(st.sampled_from(["x", "y"]), max_size=2), label="lots"))
+        return cmd.Merge(refs=tuple(chosen), lots=lots, into=data.draw(st.sampled_from(["", "x"])), **given)
+    to_step = data.draw(st.sampled_from([None, None, *scene.graph.steps]), label="lot goes to")
+    word = data.draw(st.sampled_from(["", "", "pass", "no"]), label="lot's word")
+    parts = [chosen[:1], chosen[1:]]
+    groups = [
+        cmd.Group(lot=lot, refs=tuple(part), to_step=to_step, decision_result=word)
+        for lot, part in zip("xy", parts, strict=True)
+        if part
+    ]
+    return cmd.Split(groups=tuple(groups), **given)
+
+
+def _incident(data: st.DataObject, scene: Scene, actor: str, ref: Ref) -> cmd.Command:
+    stopped = [(one, token.incident) for one, token in scene.state.tokens.items() if token.incident]
+    at, incident = data.draw(st.sampled_from([*stopped, (ref, "none")]), label="incident")
+    who = data.draw(st.sampled_from(["sue", actor]), label="who resolves")
+    if data.draw(st.booleans(), label="again"):
+        return cmd.RetryIncident(command_id="retry", actor=who, ref=at, incident_id=str(incident), code="no_route")
+    return cmd.ResolveIncident(command_id="resolve", actor=who, ref=at, incident_id=str(incident), note=REASON)
 
 
 def _child(data: st.DataObject, scene: Scene) -> cmd.Command:
@@ -190,6 +237,9 @@ def check_moves(scene: Scene, asked: cmd.Command) -> None:
         before = state.tokens.get(ref) if ref else None
         apply(state, item.event)
         after = state.tokens.get(ref) if ref else None
+        if isinstance(item.event, ev.ExecutionRestored):
+            assert after is not None
+            assert after.status in {move.after for move in MOVES if move.before is S.COMPLETED}
         if before is None or (after is not None and after.status is before.status):
             continue
         reached = {move.after for move in MOVES if (move.before, move.event) == (before.status, item.event.kind)}
@@ -275,6 +325,8 @@ def _check_visits(scene: Scene) -> None:
                 forced.add(ref.subject)
             case ev.VisitRolledBack(ref=ref):
                 uncounted[ref.subject, ref.step] += 1
+            case ev.ExecutionRestored(ref=ref) | ev.LotChanged(ref=ref):
+                forced.add(ref.subject)
             case ev.ExecutionCompleted(ref=ref):
                 (forced.add if event.forced else forced.discard)(ref.subject)
             case ev.ExecutionEntered(ref=ref):

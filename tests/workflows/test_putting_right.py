@@ -1,0 +1,172 @@
+"""Undo, lots and incidents on real servers: rows, signatures, journal and audit."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from models.flow import undo
+from models.flow.state import Ref
+from tests.support.plant import Plant, edge, end, line, step
+
+WHY = "a slip of the hand"
+TWO = line(step("one"), step("two"), end("end", "shipped"))
+BATCH = line(step("wash", requires_batch_completion=True), step("pack"), end())
+LOTS = line(
+    step("wash", requires_batch_completion=True),
+    step("inspect", requires_batch_completion=True, is_decision_point=True),
+    step("rework"),
+    end("stock", "in_stock"),
+    end("scrap", "scrapped"),
+    edges=[
+        edge("wash", "inspect"),
+        edge("inspect", "stock"),
+        edge("inspect", "rework", "alternate"),
+        edge("inspect", "scrap", "alternate", "scrap"),
+        edge("rework", "inspect"),
+    ],
+)
+
+
+async def take_back(plant: Plant, instance: UUID, ref: Ref, by: str = "bob") -> Any:
+    return await plant.act(instance, "undo", ref, by=by, reason=WHY)
+
+
+async def test_an_undone_completion_is_open_again_in_rows_and_its_successor_rolled_back(plant: Plant) -> None:
+    instance = await plant.begin(TWO)
+    await plant.act(instance, "complete", Ref(0, "one"), notes="done")
+    assert (await take_back(plant, instance, Ref(0, "one"), by="ann"))["params"] == {"permission": "execution.undo"}
+    answer = await take_back(plant, instance, Ref(0, "one"))
+    assert (answer["outcome"], answer["execution"]["status"]) == ("undone", "in_progress")
+    assert await plant.executions(instance) == [(0, "one", 1, "in_progress"), (0, "two", 1, "rolled_back")]
+    await plant.act(instance, "complete", Ref(0, "one"))
+    assert (0, "two", 2, "pending") in await plant.executions(instance)
+    (entry,) = await plant.audited(instance, "execution_restored")
+    assert (entry["actor_id"], entry["reason"]) == (plant.people["bob"], WHY)
+
+
+async def test_a_finished_subject_is_under_way_again_while_its_instance_is_open(plant: Plant) -> None:
+    instance = await plant.begin(TWO, subjects=2)
+    await plant.act(instance, "complete", Ref(0, "one"))
+    await plant.act(instance, "complete", Ref(0, "two"))
+    await take_back(plant, instance, Ref(0, "two"))
+    (row,) = await plant.rows(
+        "SELECT terminal_status, finished_at FROM workflow_subject WHERE instance_id = :id AND subject_no = 0",
+        id=instance,
+    )
+    assert (row["terminal_status"], row["finished_at"]) == (None, None)
+    assert (0, "end", 1, "rolled_back") in await plant.executions(instance)
+    for number in (0, 1):
+        if number:
+            await plant.act(instance, "complete", Ref(1, "one"))
+        await plant.act(instance, "complete", Ref(number, "two"))
+    assert await plant.status(instance, "completed") == "completed"
+
+
+async def test_what_was_built_on_it_keeps_it_from_being_undone(plant: Plant) -> None:
+    instance = await plant.begin(TWO, subjects=2)
+    await plant.act(instance, "complete", Ref(0, "one"))
+    await plant.act(instance, "claim", Ref(0, "two"), by="ann")
+    refused = await take_back(plant, instance, Ref(0, "one"))
+    assert (refused["code"], refused["params"]["built_on"]) == ("undo_built_on", "claimed")
+    await plant.act(instance, "release", Ref(0, "two"), by="ann")
+    assert (await take_back(plant, instance, Ref(0, "one")))["outcome"] == "undone"
+
+    await plant.act(instance, "complete", Ref(1, "one"))
+    await plant.meet(instance, Ref(1, "two"))
+    assert (await take_back(plant, instance, Ref(1, "one")))["params"]["built_on"] == "evidence"
+
+
+async def test_only_the_last_completion_and_only_in_time(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = await plant.begin(line(step("one"), step("two"), step("three"), end()))
+    await plant.act(instance, "complete", Ref(0, "one"))
+    await plant.act(instance, "complete", Ref(0, "two"))
+    assert (await take_back(plant, instance, Ref(0, "one")))["code"] == "undo_not_last"
+    assert (await take_back(plant, instance, Ref(0, "three")))["code"] == "nothing_to_undo"
+    monkeypatch.setattr(undo, "WINDOW", timedelta())
+    assert (await take_back(plant, instance, Ref(0, "two")))["code"] == "undo_too_late"
+
+
+async def test_one_of_a_batch_comes_back_alone(plant: Plant) -> None:
+    instance = await plant.begin(BATCH, subjects=3)
+    for number in range(3):
+        await plant.act(instance, "complete", Ref(number, "wash"))
+    await take_back(plant, instance, Ref(1, "wash"))
+    assert [row[1:] for row in await plant.executions(instance) if row[0] == 1] == [
+        ("wash", 1, "in_progress"),
+        ("pack", 1, "rolled_back"),
+    ]
+    await plant.act(instance, "complete", Ref(1, "wash"))
+    await plant.act(instance, "start", Ref(0, "pack"), by="ann")
+    refused = await take_back(plant, instance, Ref(2, "wash"))
+    assert (refused["code"], refused["params"]["built_on"]) == ("undo_built_on", "in_progress")
+
+
+async def test_a_split_batch_goes_on_in_its_lots_and_comes_together_again(plant: Plant) -> None:
+    instance = await plant.begin(LOTS, subjects=10)
+    for number in range(2, 10):
+        await plant.act(instance, "complete", Ref(number, "wash"))
+    groups = [
+        {"lot": "scrap", "count": 1, "to_step": "scrap"},
+        {"lot": "rework", "count": 2, "to_step": "rework"},
+    ]
+    refs = [Ref(0, "wash"), Ref(1, "wash"), Ref(2, "wash")]
+    answer = await plant.act(instance, "split", *refs, by="quinn", reason="three have burrs", groups=groups)
+    assert answer["outcome"] == "split"
+    rows = await plant.rows(
+        "SELECT step_key, lot, count(*) AS n FROM step_execution WHERE workflow_instance_id = :id"
+        " AND exited_at IS NULL GROUP BY step_key, lot ORDER BY step_key",
+        id=instance,
+    )
+    assert [tuple(row.values()) for row in rows] == [("inspect", "", 7), ("rework", "rework", 2)]
+    for number in range(3, 10):
+        await plant.act(instance, "complete", Ref(number, "inspect"), decision_result="fail")
+    for number in (1, 2):
+        await plant.act(instance, "complete", Ref(number, "rework"))
+    merged = await plant.act(instance, "merge", by="quinn", reason="reworked, fine again", lots=["rework"], into="")
+    assert merged["outcome"] == "merged"
+    rows = await plant.rows(
+        "SELECT DISTINCT lot FROM step_execution WHERE workflow_instance_id = :id AND exited_at IS NULL", id=instance
+    )
+    assert [row["lot"] for row in rows] == [""]
+    assert len(await plant.audited(instance, "lot_changed")) == 5
+
+
+async def test_waiting_members_of_a_lot_get_new_visits_when_the_merged_one_completes(plant: Plant) -> None:
+    instance = await plant.begin(BATCH, subjects=2)
+    await plant.act(instance, "move", Ref(0, "wash"), by="quinn", reason=WHY, to_step="pack")
+    await plant.act(instance, "move", Ref(0, "pack"), by="quinn", reason=WHY, to_step="wash")
+    await plant.act(instance, "complete", Ref(0, "wash", 2))
+    groups = [{"lot": "late", "count": 1}]
+    await plant.act(instance, "split", Ref(1, "wash"), by="quinn", reason="waits for steel", groups=groups)
+    assert (0, "pack", 2, "pending") in await plant.executions(instance)
+
+
+async def test_a_stopped_step_is_tried_again(plant: Plant) -> None:
+    automatic = {"requires_operator_completion": False}
+    graph = line(
+        step("go"),
+        step("loop", max_visits=1, **automatic),
+        end(),
+        edges=[edge("go", "loop"), edge("loop", "go")],
+    )
+    graph["edges"].append(edge("go", "end", "alternate"))
+    graph["steps"][0]["is_decision_point"] = True
+    instance = await plant.begin(graph)
+    await plant.act(instance, "complete", Ref(0, "go"), decision_result="pass")
+    await plant.until("SELECT 1 FROM step_execution WHERE step_key = 'go' AND visit_number = 2")
+    refused = await plant.act(instance, "complete", Ref(0, "go", 2), decision_result="pass")
+    assert refused["code"] == "visit_limit_reached"
+    (incident,) = await plant.rows("SELECT id FROM incident WHERE instance_id = :id", id=instance)
+    given = {"incident_id": str(incident["id"]), "note": "the board allows another round"}
+    denied = await plant.act(instance, "resolve_incident", Ref(0, "go", 2), **given)
+    assert denied["params"] == {"permission": "ops.incident_resolve"}
+    again = await plant.act(
+        instance, "retry_incident", Ref(0, "go", 2), by="quinn", code="visit_limit_reached", **given
+    )
+    assert again["outcome"] == "retried"
+    (incident,) = await plant.rows("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["resolution"] == "retry: the board allows another round"
+    closed = await plant.act(instance, "resolve_incident", Ref(0, "go", 2), by="quinn", **given)
+    assert closed["code"] == "incident_closed"
