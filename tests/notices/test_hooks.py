@@ -1,5 +1,7 @@
 """Webhooks and rooms: signed, repeated, dead, replayed; real HTTP."""
 
+import asyncio
+import threading
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +16,7 @@ from models.notices.kinds import NoticeKind
 from models.secret_box import SecretBox, SecretUnreadableError
 from models.store.chain import lock_chain
 from models.store.chained import add_chained
-from models.store.deliveries import delivery_json, list_deliveries, replay
+from models.store.deliveries import LEASE, delivery_json, list_deliveries, replay
 from models.store.notice_errors import DeliveryPendingError, EventTypeUnknownError, TargetRefusedByRulesError
 from models.store.notices import put_notices
 from models.store.notification_channels import ChannelRules, channel_json, create_channel, delete_channel
@@ -32,6 +34,7 @@ from models.tables import Journal
 from tests.notices.conftest import BASE, Desk
 from tests.support.mailbox import Mailbox
 from tests.support.receiver import Receiver
+from workers.notices.courier import Courier
 
 
 def plain(url: str) -> str:
@@ -354,3 +357,32 @@ async def test_while_the_receiver_takes_its_time_no_transaction_is_open(
     receiver._take = look  # type: ignore[method-assign]
     await desk.deliver()
     assert seen == [0]
+
+
+async def test_a_courier_that_is_told_to_stop_does_not_wait_for_a_slow_receiver(desk: Desk, receiver: Receiver) -> None:
+    _, webhook, _ = await hook(desk, receiver.url())
+    await happen(desk, "execution_completed")
+    await desk.consume()
+    arrived, slow, taking = threading.Event(), threading.Event(), receiver._take
+
+    def hold(posted: Any) -> int:
+        arrived.set()
+        slow.wait(30)
+        return taking(posted)
+
+    receiver._take = hold  # type: ignore[method-assign]
+    stop = asyncio.Event()
+    impatient = desk.settings.model_copy(update={"shutdown_seconds": 0.05})
+    courier = Courier(system=desk.system, app=desk.app, settings=impatient, box=desk.box, clock=desk.clock)
+    running = asyncio.create_task(courier.run(stop))
+    assert await asyncio.to_thread(arrived.wait, 30)
+    stop.set()
+    async with asyncio.timeout(10):
+        await running
+    slow.set()
+    (told,) = await shown(desk, webhook)
+    assert told["state"] == "pending"
+    desk.clock.pass_by(LEASE)
+    receiver._take = taking  # type: ignore[method-assign]
+    assert await desk.deliver() == 1
+    assert [one["state"] for one in await shown(desk, webhook)] == ["sent"]

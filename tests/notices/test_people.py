@@ -4,18 +4,22 @@ from datetime import time, timedelta
 
 import pytest
 from psycopg.types.json import Jsonb
+from pydantic import SecretStr
 from sqlmodel import select
 
 from models.db import system_session, tenant_session
+from models.flow.graph import ProcessCategory
 from models.notices.kinds import NoticeKind
 from models.notices.schedule import Choice, Pace, Preferences
 from models.notices.shipped import Wording
+from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.instances import put_in_outbox
 from models.store.notice_errors import NotificationUnknownError
 from models.store.notice_templates import keep_template, template_json, template_row
 from models.store.notices import About, Recipients, put_notice
 from models.store.notifications import list_notifications, prefer, read_all, read_notification, watch
 from models.store.people import Person
+from models.store.process_life import submit_process
 from models.store.sessions import SECURITY_TOPIC
 from models.tables import Outbox
 from tests.notices.conftest import BASE, Desk
@@ -215,6 +219,19 @@ async def test_a_mail_that_is_refused_for_good_is_dead_at_once(desk: Desk, mailb
     assert [one[1] for one in await desk.states()] == ["dead"]
 
 
+@pytest.mark.parametrize("address", ["not an address", "a@b@c", "x\r\nBcc: y@example.com"])
+async def test_an_address_to_which_no_mail_can_be_written_is_dead_at_once(
+    desk: Desk, database: str, mailbox: Mailbox, address: str
+) -> None:
+    bob = await desk.hire("bob")
+    as_superuser(database, "UPDATE user_account SET email = %s WHERE id = %s", address, bob.id)
+    await desk.put(OVERDUE, bob)
+    await desk.consume()
+    await desk.deliver()
+    assert [one[1] for one in await desk.states()] == ["dead"]
+    assert mailbox.mails == []
+
+
 async def test_names_cannot_smuggle_headers_or_html_into_a_mail(desk: Desk, mailbox: Mailbox, database: str) -> None:
     evil = "x\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script>"
     bob = await desk.hire("bob")
@@ -258,6 +275,44 @@ async def test_a_tenants_wording_goes_out_and_a_failing_one_falls_back_visibly(
         shown = template_json(OVERDUE, await template_row(session, desk.scene.tenant, OVERDUE))
     assert "no_such_thing" in shown["last_error"]
     assert shown["last_error_at"] is not None
+
+
+async def test_a_process_in_review_is_told_to_those_who_may_approve_and_in_force_to_its_author(desk: Desk) -> None:
+    author, boss = await desk.hire("author", "engineer"), await desk.hire("boss", "quality_manager")
+    graph = {"steps": [{"key": "one", "name": "One"}, {"key": "end", "name": "End", "is_terminal": True}], "edges": []}
+    new = NewProcess(name="Paint", category=ProcessCategory.QUALITY, subject_type="Part", graph=graph)
+    async with tenant_session(desk.app, desk.scene.tenant) as session:
+        draft = await create_process(session, author.actor, new)
+        await submit_process(session, author.actor, draft.id, note="Please have a look.")
+    await desk.consume()
+    assert await titles(desk, boss) == ["Process to approve: Paint 1.0"]
+    assert await titles(desk, author) == []
+    async with tenant_session(desk.app, desk.scene.tenant) as session:
+        (told,) = await list_notifications(session, boss, limit=5)
+        assert (
+            told["body"] == "Paint 1.0 was submitted by Author and waits for approval.\n\nReason: Please have a look."
+        )
+        assert told["link"] == f"/processes/{draft.id}"
+        await approve_process(session, boss.actor, draft.id)
+    await desk.consume()
+    assert await titles(desk, author) == ["Process approved: Paint 1.0"]
+    assert len(await titles(desk, boss)) == 1
+
+
+async def test_a_wrong_login_at_the_mail_server_is_ours_to_mend_so_the_mail_waits(desk: Desk) -> None:
+    await desk.put(OVERDUE, await desk.hire("bob"))
+    await desk.consume()
+    with Mailbox(login=("gatework", "right")) as mailbox:
+        asked = {"smtp_port": mailbox.port, "smtp_user": "gatework"}
+        desk.settings = desk.settings.model_copy(update={**asked, "smtp_password": SecretStr("wrong")})
+        await desk.deliver()
+        assert [one[1] for one in await desk.states()] == ["failed"]
+        assert "wrong" not in str(await desk.states())
+        desk.settings = desk.settings.model_copy(update={**asked, "smtp_password": SecretStr("right")})
+        desk.clock.pass_by(timedelta(seconds=12))
+        await desk.deliver()
+        assert [one[1] for one in await desk.states()] == ["sent"]
+        assert len(mailbox.mails) == 1
 
 
 async def test_a_locked_account_is_told_to_its_owner_and_to_those_who_manage_users(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from email.errors import MessageError
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -64,11 +65,27 @@ class Courier:
         async with Listener(self._system, NOTICES_CHANNEL) as listener:
             while not stop.is_set():
                 try:
-                    while await self.deliver_once() and not stop.is_set():
+                    while not stop.is_set() and await self._deliver_until(stop):
                         pass
                 except Exception:
                     log.exception("deliveries could not be read or settled; trying again")
                 await listener.wait(POLL_SECONDS, stop)
+
+    async def _deliver_until(self, stop: asyncio.Event) -> int:
+        """Deliver once; at the end of the process what is being said gets a moment to come to its end.
+
+        What is broken off then goes out again when its lease is over.
+        """
+        delivering, stopping = asyncio.create_task(self.deliver_once()), asyncio.create_task(stop.wait())
+        await asyncio.wait({delivering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not delivering.done():
+            await asyncio.wait({delivering}, timeout=self._settings.shutdown_seconds)
+        if not delivering.done():
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
+            return 0
+        return delivering.result()
 
     async def deliver_once(self) -> int:
         """Deliver what is due now.
@@ -111,7 +128,11 @@ class Courier:
             rows = await emails(session, group[0].tenant_id, [one.id for one in group])
         if not rows or not rows[0]["is_active"] or not rows[0]["email"]:
             return Result(error="the person is not active or has no e-mail address any more", final=True)
-        return await send_mail(compose(rows, self._settings), self._settings)
+        try:
+            mail = compose(rows, self._settings)
+        except (ValueError, MessageError) as error:
+            return Result(error=f"no e-mail can be written to this address: {error}"[:500], final=True)
+        return await send_mail(mail, self._settings)
 
     async def _event(self, claimed: Claimed) -> Result:
         async with tenant_session(self._app, claimed.tenant_id) as session:
