@@ -21,6 +21,10 @@ RETRY = RetryPolicy(
 Answer = TypeVar("Answer")
 
 
+PATIENCE = timedelta(minutes=2)
+"""The release of a batch of 10,000 is one transaction: some 5 s, and many times that on a machine that is busy."""
+
+
 class Poison(Exception):  # noqa: N818 - it names the input, not a fault of ours
     """An input that the database side cannot bear, however often it is tried."""
 
@@ -58,7 +62,7 @@ async def _local(name: str, request: object, result_type: type[Answer]) -> Answe
             name,
             request,
             result_type=result_type,
-            start_to_close_timeout=timedelta(seconds=30),
+            start_to_close_timeout=PATIENCE,
             local_retry_threshold=timedelta(seconds=2),
             retry_policy=RETRY,
         )
