@@ -142,6 +142,8 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "catalogue_unknown": 404,
     "stages_invalid": 422,
     "limits_invalid": 422,
+    "not_amendable": 409,
+    "not_an_amendment": 409,
     # notices
     "notification_unknown": 404,
     "notice_kind_unknown": 404,

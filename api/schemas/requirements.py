@@ -28,6 +28,33 @@ class Completion(Body):
     on_behalf_of: OnBehalfOf = None
 
 
+class Amendment(Body):
+    """Other evidence for completed work, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"evidence": {"submitted_data": {"lot": "A7"}}, "reason": "Lot number was misread."}]
+        }
+    )
+
+    evidence: Json = Field(default_factory=dict)
+    reason: Text = ""
+
+
+class Acknowledgement(Body):
+    """What came of it."""
+
+    note: Text = ""
+
+
+class Acknowledged(Shape):
+    """An incident that is resolved now."""
+
+    id: str
+    workflow: str
+    resolution: str
+
+
 class Withdrawal(Body):
     """Why what was given is taken back."""
 

@@ -80,7 +80,8 @@ class Locked:
     @property
     def tells_engine(self) -> bool:
         """Whether the engine has to look by itself once evidence changes: nobody will tell it to."""
-        return not self.step.requires_operator_completion or self.execution.status in DONE_BUT_OPEN
+        moves_by_itself = not self.step.requires_operator_completion or self.execution.status in DONE_BUT_OPEN
+        return self.execution.exited_at is None and moves_by_itself
 
 
 async def lock_execution(session: AsyncSession, tenant_id: UUID, execution_id: UUID) -> Locked:

@@ -217,6 +217,18 @@ class LimitsInvalidError(StoreError):
     code = "limits_invalid"
 
 
+class NotAmendableError(StoreError):
+    """This evidence cannot be amended: {detail}."""
+
+    code = "not_amendable"
+
+
+class NotAnAmendmentError(StoreError):
+    """This incident ({code_of_incident}) is not about amended evidence. Resolve what it says first."""
+
+    code = "not_an_amendment"
+
+
 class TooBusyError(StoreError):
     """Others kept changing the same thing. Try again in a moment."""
 

@@ -153,13 +153,15 @@ async def _drop_signatures(
 async def _reopen(
     session: AsyncSession, actor: Actor, link: Sealing, request: RowMapping, reason: str, now: datetime
 ) -> None:
-    """Void a request whose answers cover another content, and ask again by itself."""
+    """Void a request whose answers cover another content, and ask again by itself where the execution is open."""
     await settle_request(session, actor.tenant_id, request["id"], "voided", now)
-    again = await open_next_round(session, actor.tenant_id, request["id"], now=now, by=None)
+    again = request["id"]
+    if link.execution.status in OPEN:
+        again = await open_next_round(session, actor.tenant_id, request["id"], now=now, by=None)
     link.tell(
         "approval.voided", "approval_request", request["id"],
         old={"state": request["state"], "round": request["round"], "content_hash": request["content_hash"]},
-        new={"state": "voided", "next_request": str(again)}, reason=reason,
+        new={"state": "voided", "next_request": None if again == request["id"] else str(again)}, reason=reason,
     )  # fmt: skip
     row = Projected(
         execution_id=link.execution.id, requirement_id=request["requirement_id"], complete=False,

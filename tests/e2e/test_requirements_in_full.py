@@ -267,3 +267,30 @@ def test_optional_gates_never_block_and_order_binds_where_the_step_says_so(admin
     for key in ("first", "second"):
         give(engineer, execution, at[key], {"checked_items": [0]})
     assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+
+
+def test_evidence_of_completed_work_is_amended_with_a_reason_and_an_incident(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begin(admin, gate("form", "form", schema={"type": "object"}), gate("sign", "signature"))
+    execution, at = at_work(engineer, workflow)
+    give(engineer, execution, at["form"], {"submitted_data": {"lot": "A1"}})
+    give(engineer, execution, at["sign"], {"password": engineer.password, "meaning": "performed"})
+    path = f"/api/executions/{execution}/requirements/{at['form']['id']}/amend/"
+    amendment = {"evidence": {"submitted_data": {"lot": "A7"}}, "reason": "The lot number was misread."}
+    assert quality_manager.post(path, amendment, expect=409)["code"] == "not_amendable"
+    assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
+    assert engineer.post(path, amendment, expect=403)["code"] == "forbidden"
+    assert quality_manager.post(path, amendment)["evidence"] == {"submitted_data": {"lot": "A7"}}
+    revisions = engineer.items(path.replace("/amend/", "/revisions/"))
+    assert [(one["action"], one["reason"]) for one in revisions] == [
+        ("given", ""), ("amended", "The lot number was misread."),
+    ]  # fmt: skip
+    by_key = {one["key"]: one for one in engineer.requirements(execution)}
+    assert by_key["sign"]["reason"] == "0 of 1 signatures"
+    [incident] = engineer.items("/api/incidents/", workflow=workflow["id"])
+    assert (incident["code"], incident["resolved_at"]) == ("evidence_amended", None)
+    quality_manager.post(f"/api/incidents/{incident['id']}/acknowledge/", {"note": "Both lots were checked again."})
+    [incident] = engineer.items("/api/incidents/", workflow=workflow["id"])
+    assert incident["resolution"] == "Both lots were checked again."
+    assert {"evidence.amended", "signature.voided", "incident.acknowledged"} <= {*audited(admin, workflow)}

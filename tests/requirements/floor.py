@@ -19,6 +19,7 @@ from models.flow.graph import Graph, ProcessCategory, parse_graph
 from models.flow.ids import requirement_id, step_id
 from models.flow.state import Ref, execution_id
 from models.permissions import permissions_of
+from models.requirements.amending import amend_evidence
 from models.requirements.asking import delegate_request, recall_request, request_again
 from models.requirements.deciding import Decision, decide_approval
 from models.requirements.giving import Given, give_evidence, withdraw_evidence
@@ -191,6 +192,12 @@ class Floor:
     async def withdraw(self, execution: UUID, key: str, by: str = "bob", reason: str = "wrong part") -> Given:
         """Take evidence back."""
         return await self.do(withdraw_evidence, self.people[by], execution, self.requirement(key), reason, self.clock)
+
+    async def amend(self, execution: UUID, key: str, evidence: Mapping[str, Any], by: str = "quinn",
+                    reason: str = "The lot number was misread.") -> Given:  # fmt: skip
+        """Other evidence for completed work."""
+        requirement = self.requirement(key)
+        return await self.do(amend_evidence, self.people[by], execution, requirement, evidence, reason, self.clock)
 
     async def decide(self, execution: UUID, key: str, by: str, decision: str = "approved", comment: str = "checked",
                      content_hash: str | None = None) -> UUID:  # fmt: skip
