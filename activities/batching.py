@@ -37,12 +37,19 @@ class Stored(NamedTuple):
     actor_name: str
     roles: tuple[str, ...]
     """Of the actor, now; none where the account was shut."""
+    confirmed_by: UUID | None = None
+    """The second person of a deviation, with their name and roles."""
+    confirmer_name: str = ""
+    confirmer_roles: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: Any) -> "Stored":
         """From its row, joined with the actor's account and roles."""
         roles = tuple(row.roles) * row.is_active
-        return cls(row.id, row.kind, row.actor_id, row.body, row.source, row.on_behalf_of, row.username, roles)
+        known = (row.id, row.kind, row.actor_id, row.body, row.source, row.on_behalf_of, row.username, roles)
+        if row.confirmed_by is None:
+            return cls(*known)
+        return cls(*known, row.confirmed_by, row.confirmer, tuple(row.confirmer_roles) * row.confirmer_is_active)
 
 
 @dataclass(slots=True)
@@ -76,6 +83,10 @@ class Batch:
         held = permissions_of(row.roles) | ({"instance.control"} if by_engine else frozenset())
         self.names[actor] = row.actor_name
         self.permissions[actor] = tuple(sorted(held))
+        if row.confirmed_by is not None:
+            second = str(row.confirmed_by)
+            self.names[second] = row.confirmer_name
+            self.permissions.setdefault(second, tuple(sorted(permissions_of(row.confirmer_roles))))
 
     def take(self, row: Stored, found: Sequence[StepExecution | None]) -> None:
         """Take a command with its executions; None where the instance has no such execution."""
@@ -142,4 +153,5 @@ def _row(row: Stored, refs: tuple[Ref, ...]) -> CommandRow:
     args: dict[str, Any] = row.body.get("args", {})
     if "subject_ids" in row.body:
         args = {**args, "subject_ids": tuple(row.body["subject_ids"])}
-    return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args)
+    second = None if row.confirmed_by is None else str(row.confirmed_by)
+    return CommandRow(id=str(row.id), kind=row.kind, actor=str(row.actor_id), refs=refs, args=args, confirmed_by=second)

@@ -165,6 +165,8 @@ class CommandRow:
     actor: str
     refs: tuple[Ref, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
+    confirmed_by: str | None = None
+    """The second person of a deviation."""
 
     def commands(self) -> tuple[cmd.Command, ...]:
         """One core command for each execution (or one for the instance).
@@ -174,6 +176,8 @@ class CommandRow:
         """
         build: Any = _KINDS[self.kind]
         common = {"command_id": self.id, "actor": self.actor, **self.args}
+        if self.confirmed_by is not None:
+            common["confirmed_by"] = self.confirmed_by
         if self.kind in INSTANCE_KINDS:
             return (build(**common, **({"refs": self.refs} if self.kind in GROUPING else {})),)
         if not self.refs:

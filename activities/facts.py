@@ -33,8 +33,11 @@ ATTESTED = frozenset({RequirementType.APPROVAL, RequirementType.SIGNATURE})
 _COMMANDS = text(
     """
     SELECT c.id, c.kind, c.actor_id, c.body, c.source, c.on_behalf_of, u.username, u.is_active,
-           ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (u.tenant_id, u.id)) AS roles
+           ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (u.tenant_id, u.id)) AS roles,
+           c.confirmed_by, v.username AS confirmer, v.is_active AS confirmer_is_active,
+           ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (v.tenant_id, v.id)) AS confirmer_roles
     FROM command c JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)
+    LEFT JOIN user_account v ON (v.tenant_id, v.id) = (c.tenant_id, c.confirmed_by)
     WHERE c.tenant_id = :tenant AND c.workflow_instance_id = :instance AND c.id = ANY(:ids) AND c.outcome IS NULL
     FOR NO KEY UPDATE OF c
     """

@@ -302,6 +302,7 @@ def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[st
             ev.InstanceAmended()
             | ev.CommandRefused()
             | ev.CommandRepeated()
+            | ev.DeviationConfirmed()
             | ev.ExecutionChecked()
             | ev.ExecutionSignedOff()
             | ev.ChildRequested()

@@ -18,9 +18,11 @@ from api.deps import transaction
 from api.problems import Problem, document
 from api.services import Services
 from api.waiter import Settled
+from models.enums import CommandOutcome
 from models.store.canonical import content_hash
 from models.store.commands import Wanted, accept, read_commands
 from models.store.people import Person
+from models.store.proposals import AWAITING
 
 ASYNC: Final = "respond-async"
 
@@ -125,10 +127,11 @@ async def send(held: Services, caller: Principal, person: Person, plan: Plan, ho
         unsettled = [(one, rows[one]["workflow_instance_id"]) for one in accepted.ids if rows[one]["outcome"] is None]
     else:
         executions = dict(zip(accepted.ids, (one.body()["execution_ids"] for one in wanted), strict=True))
-        unsettled = list(zip(accepted.ids, (one.instance_id for one in wanted), strict=True))
+        told = zip(accepted.ids, (one.instance_id for one in wanted), strict=True)
+        unsettled = [(one, instance) for one, instance in told if one not in accepted.proposed]
     with held.waiter.commands(caller.tenant_id, accepted.ids) as ticket:
         await _signal(held, unsettled)
-        if accepted.repeated:
+        if accepted.repeated or accepted.proposed:
             held.waiter.look()
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)
@@ -154,10 +157,27 @@ def answer(sent: Sent) -> JSONResponse:
     settled = sent.settled.get(command_id)
     if settled is None:
         return later(sent)
+    if settled.outcome == CommandOutcome.PROPOSED:
+        return proposed(command_id)
     if settled.outcome == "refused":
         raise refusal(settled.response, command_id=str(command_id))
     shown = {name: settled.response.get(name) for name in ("outcome", "execution", "next")}
     return JSONResponse({"command_id": str(command_id), **shown})
+
+
+async def resend(held: Services, caller: Principal, command_id: UUID, instance_id: UUID, how: Manner) -> Settled | None:
+    """Signal a command that another request wrote, and wait for its outcome."""
+    with held.waiter.commands(caller.tenant_id, [command_id]) as ticket:
+        await _signal(held, [(command_id, instance_id)])
+        if how.wait:
+            await ticket.wait(held.settings.command_wait_seconds)
+        return ticket.found.get(command_id)
+
+
+def proposed(command_id: UUID) -> JSONResponse:
+    """202: it waits for a second person."""
+    shown = {"command_id": str(command_id), "outcome": AWAITING}
+    return JSONResponse(shown, 202, headers={"Location": f"/api/commands/{command_id}/"})
 
 
 def later(sent: Sent, body: Mapping[str, Any] | None = None) -> JSONResponse:
@@ -186,6 +206,8 @@ def items(sent: Sent) -> list[dict[str, Any]]:
         settled = sent.settled.get(command_id)
         if settled is None:
             found += [{"execution_id": one, "status": 202, "outcome": "accepted"} for one in executions]
+        elif settled.outcome == CommandOutcome.PROPOSED:
+            found += [{"execution_id": one, "status": 202, "outcome": AWAITING} for one in executions]
         elif "items" in settled.response:
             results = {str(one.get("execution_id", "")): one for one in settled.response["items"]}
             found += [_item(one, results.get(one) or results.get("") or {}) for one in executions]

@@ -16,7 +16,8 @@ from api.problems import Problem
 from api.schemas import executions as shapes
 from api.schemas.base import Body
 from api.services import Services
-from models.flow.deviations import PERMISSIONS as DEVIATIONS
+from models.enums import CommandOutcome
+from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.incidents import RESOLVING
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, command_view, instance_of, repeated
@@ -94,6 +95,8 @@ async def send_to_workflow(
     (command_id,) = sent.ids
     if command_id not in sent.settled:
         return commanding.later(sent)
+    if sent.settled[command_id].outcome == CommandOutcome.PROPOSED:
+        return commanding.proposed(command_id)
     if sent.settled[command_id].outcome == "refused":
         raise commanding.refusal(sent.settled[command_id].response, command_id=str(command_id))
     async with transaction(held, caller) as session:

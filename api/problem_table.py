@@ -44,6 +44,8 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "on_hold": 409,
     "reason_required": 422,
     "requirements_unmet": 409,
+    "second_person_required": 409,
+    "self_confirmation": 403,
     "self_signoff": 403,
     "step_unknown": 422,
     "subject_finished": 409,
@@ -104,6 +106,8 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "owner_unknown": 422,
     "capa_running": 409,
     "executions_invalid": 422,
+    "not_proposed": 409,
+    "deviation_rejected": 409,
     "as_of_before_start": 404,
     "as_of_in_future": 422,
     # gates: evidence, signatures, approvals, documents, catalogues

@@ -64,11 +64,12 @@ class DispositionDecision(StrEnum):
 
 
 class CommandOutcome(StrEnum):
-    """How a command was settled."""
+    """How a command was settled; `proposed` waits for a second person, outside of the engine."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     PARTIAL = "partial"
+    PROPOSED = "proposed"
 
 
 class Chain(StrEnum):

@@ -30,7 +30,7 @@ async def list_my_tasks(
     overdue: bool | None = None,
     site: Annotated[str, Query(max_length=63)] = "",
     q: Annotated[str, Query(max_length=200, description="Part of workflow, subject or step.")] = "",
-    kind: Literal["", "execution", "approval", "signature", "signoff"] = "",
+    kind: Literal["", "execution", "approval", "signature", "signoff", "deviation"] = "",
 ) -> Any:
     """What I may do now: overdue first, then by due date, then by what has waited longest."""
     narrowed = InboxFilter(kind=kind, category=category, overdue=overdue, site=site, search=q)

@@ -92,6 +92,12 @@ class Merge(Body):
         return self
 
 
+class Rejection(Body):
+    """Why a proposed deviation is not to be."""
+
+    reason: Reason
+
+
 class ControlAnswer(Shape):
     """What became of it; all that was asked for, or nothing."""
 

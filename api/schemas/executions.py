@@ -177,7 +177,7 @@ class Later(Shape):
     """Accepted, not settled yet: look at `Location`."""
 
     command_id: str
-    outcome: Literal["accepted"]
+    outcome: Literal["accepted", "awaiting_second_person"]
 
 
 class BulkItem(Shape):
@@ -208,6 +208,8 @@ class Command(Shape):
     on_behalf_of: str | None
     accepted_at: str
     settled_at: str | None
-    outcome: Literal["accepted", "refused", "partial"] | None
+    args: Json
+    confirmed_by: UserRef | None = Field(description="The second person of a deviation.")
+    outcome: Literal["accepted", "refused", "partial", "proposed"] | None
     response_status: int | None
     response: Json | None

@@ -26,8 +26,10 @@ class ProcessName(Shape):
 class Task(Shape):
     """Something that the caller may do now."""
 
-    kind: Literal["execution", "approval", "signature", "signoff"]
-    id: str = Field(description="Of the execution, the approval request, or the requirement to sign.")
+    kind: Literal["execution", "approval", "signature", "signoff", "deviation"]
+    id: str = Field(
+        description="Of the execution, the approval request, the requirement to sign, the proposed command."
+    )
     execution: Execution
     workflow: WorkflowName
     process: ProcessName

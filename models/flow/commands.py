@@ -52,6 +52,7 @@ class Complete:
     decision_result: str = ""
     notes: str = ""
     force: str | None = None
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class Skip:
     reason: str
     to_step: str | None = None
     decision_result: str = ""
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class Move:
     ref: Ref
     reason: str
     to_step: str
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,7 @@ class Rewind:
     ref: Ref
     reason: str
     to_step: str
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,7 @@ class AddSubjects:
     reason: str
     subject_ids: tuple[str, ...]
     to_step: str | None = None
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,7 @@ class RemoveSubjects:
     actor: str
     reason: str
     subject_ids: tuple[str, ...]
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +197,7 @@ class Split:
     actor: str
     reason: str
     groups: tuple[Group, ...]
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +211,7 @@ class Merge:
     refs: tuple[Ref, ...] = ()
     lots: tuple[str, ...] = ()
     into: str = ""
+    confirmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from typing import assert_never
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, give, start_subjects
+from models.flow.authority import PERMISSIONS, authorise, confirmed
 from models.flow.control import regroup, repair
-from models.flow.deviations import PERMISSIONS, authorise, deviate
+from models.flow.deviations import deviate
 from models.flow.errors import FlowError
 from models.flow.facts import Facts
 from models.flow.graph import Graph
@@ -178,23 +179,24 @@ def _complete(moment: Moment, token: Token, command: cmd.Complete) -> Events:
     started = token.status is ExecutionStatus.IN_PROGRESS
     if moment.graph.steps[command.ref.step].requires_explicit_start and not started:
         raise FlowError("not_started", status=token.status.value)
-    _check_gates(moment, command)
+    witnessed = _check_gates(moment, command)
     begun: Events = () if started else (ev.ExecutionStarted(ref=command.ref, at=moment.now, by=command.actor),)
     given = Given(by=command.actor, result=command.decision_result, notes=command.notes, forced=command.force)
     try:
-        return (*begun, *give(moment, command.ref, given))
+        return (*witnessed, *begun, *give(moment, command.ref, given))
     except FlowError as error:
         return refuse_with_incident(moment, command.ref, error)
 
 
-def _check_gates(moment: Moment, command: cmd.Complete) -> None:
+def _check_gates(moment: Moment, command: cmd.Complete) -> Events:
     """All mandatory requirements are met, or a supervisor takes it upon them with a reason (DESIGN §3.7)."""
     facts = moment.facts
     if command.force is not None:
         authorise(moment, command.actor, "force", command.force)
-        return
+        return confirmed(moment, command, "force", (command.ref.step,), command.ref)
     if command.actor in facts.approvers.get(command.ref, ()):
         raise FlowError("own_approval")
     unmet = facts.unmet.get(command.ref, ())
     if unmet:
         raise FlowError("requirements_unmet", unmet=[u.shown() for u in unmet])
+    return ()

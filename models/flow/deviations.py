@@ -4,13 +4,14 @@ Each needs a permission of its own and a reason. They pass visit limits, as forc
 waited only for whoever left goes on at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter, finish, settled
+from models.flow.authority import authorise, confirmed
 from models.flow.errors import FlowError
 from models.flow.graph import Step
 from models.flow.incidents import resolve
@@ -18,57 +19,33 @@ from models.flow.moment import Moment
 from models.flow.regions import branch_at, open_beside
 from models.flow.routing import choose
 from models.flow.state import Ref
-from models.flow.status import InstanceStatus
-
-MINIMUM_REASON = 10
-"""Characters of a deviation's reason (DESIGN §3.7)."""
-
-PERMISSIONS: Mapping[str, str] = {
-    "force": "execution.force",
-    "skip": "execution.skip",
-    "move": "execution.move",
-    "rewind": "execution.rewind",
-    "add_subjects": "instance.subjects",
-    "remove_subjects": "instance.subjects",
-    "undo": "execution.undo",
-    "split": "instance.split",
-    "merge": "instance.split",
-}
-"""Deviation → the permission it needs."""
 
 Closing = Literal["skipped", "cancelled", "rolled_back"]
-
-
-def authorise(moment: Moment, actor: str, deviation: str, reason: str) -> None:
-    """The person may, and says why.
-
-    Raises:
-        FlowError: forbidden, reason_required.
-    """
-    permission = PERMISSIONS[deviation]
-    if not moment.facts.may(actor, permission):
-        raise FlowError("forbidden", permission=permission)
-    if len(reason.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
 
 
 def deviate(moment: Moment, command: cmd.Deviation) -> Events:
     """Take the subject at `command.ref` elsewhere.
 
     Raises:
-        FlowError: forbidden, reason_required, step_unknown, never_visited, and those of a decision for a skip.
+        FlowError: forbidden, reason_required, second_person_required, self_confirmation, step_unknown, never_visited,
+            and those of a decision for a skip.
     """
     authorise(moment, command.actor, command.kind, command.reason)
+    witnessed = confirmed(moment, command, command.kind, (command.ref.step,), command.ref)
+    return (*witnessed, *settled(moment, _diverted(moment, command)))
+
+
+def _diverted(moment: Moment, command: cmd.Deviation) -> Events:
     asked = Diversion(
         ref=command.ref, by=command.actor, reason=command.reason, lot=moment.state.tokens[command.ref].lot
     )
     match command:
         case cmd.Skip():
-            return settled(moment, skip(moment, asked, command.to_step, command.decision_result))
+            return skip(moment, asked, command.to_step, command.decision_result)
         case cmd.Move():
-            return settled(moment, go_to(moment, asked, target_of(moment, command.to_step), "move", "cancelled"))
+            return go_to(moment, asked, target_of(moment, command.to_step), "move", "cancelled")
         case cmd.Rewind():
-            return settled(moment, _rewind(moment, asked, target_of(moment, command.to_step)))
+            return _rewind(moment, asked, target_of(moment, command.to_step))
         case _:
             assert_never(command)
 
@@ -81,16 +58,6 @@ class Diversion:
     by: str
     reason: str
     lot: str
-
-
-def not_on_hold(moment: Moment) -> None:
-    """Work does not stand still.
-
-    Raises:
-        FlowError: on_hold.
-    """
-    if moment.state.status is InstanceStatus.ON_HOLD:
-        raise FlowError("on_hold")
 
 
 def target_of(moment: Moment, to_step: str) -> Step:

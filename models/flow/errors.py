@@ -41,6 +41,9 @@ REFUSALS: Mapping[str, str] = {
     "own_approval": "You approved or attested this work as independent, so another person has to complete it.",
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",
+    "second_person_required": "This step demands a second person for this deviation ({deviation}): "
+    "propose it through the API, and have another person confirm it.",
+    "self_confirmation": "Another person than the one who proposed it has to confirm it.",
     "self_signoff": "You did part of this work, so another person with the QA permission has to sign it off.",
     "step_unknown": "The process has no step with the key '{to_step}'. Steps: {allowed}.",
     "subject_finished": "Of the subjects named, {subjects} reached their end already, so they cannot be removed.",

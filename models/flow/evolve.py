@@ -43,7 +43,13 @@ def apply(state: State, event: ev.Event) -> None:
             _migrate(state, event)
         case ev.SubjectsAdded(first=first, subject_ids=subject_ids):
             state.subjects = first + len(subject_ids)
-        case ev.InstanceAmended() | ev.InstanceRecovered() | ev.CommandRepeated() | ev.CommandRefused():
+        case (
+            ev.InstanceAmended()
+            | ev.InstanceRecovered()
+            | ev.CommandRepeated()
+            | ev.CommandRefused()
+            | ev.DeviationConfirmed()
+        ):
             pass
         case ev.ChildRequested(ref=ref, child_id=child_id, requirement=requirement):
             state.children[child_id] = Child(ref=ref, requirement=requirement)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, settled
-from models.flow.deviations import Diversion, authorise, go_to, not_on_hold, skip, target_of
+from models.flow.authority import authorise, confirmed, not_on_hold
+from models.flow.deviations import Diversion, go_to, skip, target_of
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
 from models.flow.state import Ref
@@ -15,17 +16,19 @@ def split(moment: Moment, command: cmd.Split) -> Events:
     """Make lots of executions, and send them where they are to go. All of it happens, or nothing.
 
     Raises:
-        FlowError: forbidden, reason_required, on_hold, execution_closed, execution_not_found, step_unknown, and those
+        FlowError: those of `authority`, on_hold, execution_closed, execution_not_found, step_unknown, and those
             of a decision.
     """
     authorise(moment, command.actor, command.kind, command.reason)
     not_on_hold(moment)
     happened: list[ev.Event] = []
+    named = [ref.step for group in command.groups for ref in group.refs]
+    witnessed = confirmed(moment, command, command.kind, named)
     for group in command.groups:
         for ref in group.refs:
             happened += _regroup(moment, _open(moment, ref), group.lot, command.actor, command.reason)
             happened += _send(moment, ref, group, command)
-    return settled(moment, tuple(happened))
+    return (*witnessed, *settled(moment, tuple(happened)))
 
 
 def _send(moment: Moment, ref: Ref, group: cmd.Group, command: cmd.Split) -> Events:
@@ -39,7 +42,7 @@ def merge(moment: Moment, command: cmd.Merge) -> Events:
     """Put executions at one step into one lot.
 
     Raises:
-        FlowError: forbidden, reason_required, on_hold, execution_closed, execution_not_found, lots_apart,
+        FlowError: those of `authority`, on_hold, execution_closed, execution_not_found, lots_apart,
             nothing_to_merge.
     """
     authorise(moment, command.actor, command.kind, command.reason)
@@ -53,7 +56,7 @@ def merge(moment: Moment, command: cmd.Merge) -> Events:
     moved = _regroup_all(moment, refs, command)
     if not moved:
         raise FlowError("nothing_to_merge")
-    return settled(moment, moved)
+    return (*confirmed(moment, command, command.kind, steps), *settled(moment, moved))
 
 
 def _regroup_all(moment: Moment, refs: Iterable[Ref], command: cmd.Merge) -> Events:

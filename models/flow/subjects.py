@@ -3,7 +3,8 @@
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter, finish, settled
-from models.flow.deviations import authorise, divert, not_on_hold, target_of
+from models.flow.authority import authorise, confirmed, not_on_hold
+from models.flow.deviations import divert, target_of
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
 from models.flow.state import Ref
@@ -18,7 +19,7 @@ def add_subjects(moment: Moment, command: cmd.AddSubjects) -> Events:
     """Put subjects at the first step, or at `to_step`. All of them join, or none.
 
     Raises:
-        FlowError: forbidden, reason_required, on_hold, step_unknown, subject_present, instance_full.
+        FlowError: those of `authority`, on_hold, step_unknown, subject_present, instance_full.
     """
     authorise(moment, command.actor, command.kind, command.reason)
     not_on_hold(moment)
@@ -36,17 +37,18 @@ def add_subjects(moment: Moment, command: cmd.AddSubjects) -> Events:
         subject_ids=command.subject_ids,
         reason=command.reason,
     )
+    witnessed = confirmed(moment, command, command.kind, (target.key,))
     entered: list[ev.Event] = []
     for number in range(state.subjects, state.subjects + len(command.subject_ids)):
         entered += enter(moment, Ref(number, target.key), target)
-    return settled(moment, (added, *entered))
+    return (*witnessed, *settled(moment, (added, *entered)))
 
 
 def remove_subjects(moment: Moment, command: cmd.RemoveSubjects) -> Events:
     """Close whatever is open of these subjects; they end as `removed`.
 
     Raises:
-        FlowError: forbidden, reason_required, on_hold, subject_not_here, subject_finished.
+        FlowError: those of `authority`, on_hold, subject_not_here, subject_finished.
     """
     authorise(moment, command.actor, command.kind, command.reason)
     not_on_hold(moment)
@@ -60,9 +62,11 @@ def remove_subjects(moment: Moment, command: cmd.RemoveSubjects) -> Events:
     ended = [one for one in command.subject_ids if numbers[one] not in open_ones]
     if ended:
         raise FlowError("subject_finished", subjects=ended[:20])
+    leaving = [ref.step for one in command.subject_ids for ref in open_ones[numbers[one]]]
+    witnessed = confirmed(moment, command, command.kind, leaving)
     gone: list[ev.Event] = []
     for refs in (open_ones[numbers[one]] for one in command.subject_ids):
         for ref in refs:
             gone += divert(moment, ref, command.actor, "remove", "cancelled", reason=command.reason)
         gone.append(finish(moment, refs[-1], REMOVED))
-    return settled(moment, tuple(gone))
+    return (*witnessed, *settled(moment, tuple(gone)))

@@ -10,7 +10,8 @@ from datetime import timedelta
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, settled
-from models.flow.deviations import MINIMUM_REASON, PERMISSIONS, divert, not_on_hold, roll_back
+from models.flow.authority import MINIMUM_REASON, PERMISSIONS, not_on_hold
+from models.flow.deviations import divert, roll_back
 from models.flow.errors import FlowError
 from models.flow.facts import Done, Successor
 from models.flow.moment import Moment

@@ -16,6 +16,7 @@ from models.store.canonical import content_hash
 from models.store.errors import NotFoundError
 from models.store.gate_errors import ExecutionUnknownError
 from models.store.people import Person
+from models.store.proposals import AWAITING, demands_second_person, note_proposal
 from models.store.reading import fetch, fetch_one
 from models.store.refusals import ExecutionsRequiredError, IdempotencyConflictError
 from models.store.views import moment
@@ -51,6 +52,8 @@ class Accepted:
 
     ids: tuple[UUID, ...]
     repeated: bool = False
+    proposed: tuple[UUID, ...] = ()
+    """Those that wait for a second person."""
 
 
 _LOCATE = text(
@@ -67,8 +70,15 @@ _KEY = text(
     "SELECT body_hash, command_ids, response_status, response FROM request"
     " WHERE tenant_id = :tenant AND actor_id = :actor AND key = :key"
 )
+_PROPOSE = text(
+    "UPDATE command SET outcome = 'proposed', settled_at = accepted_at, response = CAST(:response AS jsonb)"
+    " WHERE tenant_id = :tenant AND id = :id RETURNING id"
+)
+_AWAITING = f'{{"outcome": "{AWAITING}"}}'
 _READ = text(
-    "SELECT c.*, u.username FROM command c JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)"
+    "SELECT c.*, u.username, v.username AS confirmer FROM command c"
+    " JOIN user_account u ON (u.tenant_id, u.id) = (c.tenant_id, c.actor_id)"
+    " LEFT JOIN user_account v ON (v.tenant_id, v.id) = (c.tenant_id, c.confirmed_by)"
     " WHERE c.tenant_id = :tenant AND c.id = ANY(:ids)"
 )
 
@@ -158,6 +168,8 @@ async def accept(
 ) -> Accepted:
     """Write the commands of one request, unless its key was used before for the same.
 
+    A deviation for which a step demands a second person is written as proposed.
+
     Raises:
         IdempotencyConflictError: idempotency_conflict.
     """
@@ -167,6 +179,11 @@ async def accept(
         if earlier is not None:
             return Accepted(ids=tuple(earlier["command_ids"]), repeated=True)
     bodies = [one.body() for one in wanted]
+    waiting = {
+        one_id
+        for one_id, one, body in zip(ids, wanted, bodies, strict=True)
+        if await demands_second_person(session, person.tenant_id, one.instance_id, one.kind, body)
+    }
     await insert_rows(
         session,
         Command,
@@ -186,7 +203,11 @@ async def accept(
             for one_id, one, body in zip(ids, wanted, bodies, strict=True)
         ],
     )
-    return Accepted(ids=ids)
+    for one_id, one in zip(ids, wanted, strict=True):
+        if one_id in waiting:
+            await fetch_one(session, _PROPOSE, tenant=person.tenant_id, id=one_id, response=_AWAITING)
+            await note_proposal(session, person, one.instance_id, one_id, one.kind, one.args)
+    return Accepted(ids=ids, proposed=tuple(one for one in ids if one in waiting))
 
 
 def command_id(actor_id: UUID, key: str | None, number: int) -> UUID:
@@ -208,9 +229,12 @@ async def command_view(session: AsyncSession, tenant_id: UUID, command_id: UUID)
     row = (await read_commands(session, tenant_id, [command_id])).get(command_id)
     if row is None:
         raise NotFoundError(what="command", id=str(command_id))
+    second = row["confirmed_by"]
     return {
         "id": str(row["id"]),
         "kind": row["kind"],
+        "args": row["body"].get("args", {}),
+        "confirmed_by": None if second is None else {"id": str(second), "username": row["confirmer"]},
         "workflow": None if row["workflow_instance_id"] is None else str(row["workflow_instance_id"]),
         "execution_ids": row["body"].get("execution_ids", []),
         "subject_ids": row["body"].get("subject_ids", []),

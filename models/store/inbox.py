@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.flow.authority import PERMISSIONS, WITNESSED
 from models.store.content import UNCOVERED
 from models.store.instance_lists import like
 from models.store.people import Person
@@ -102,10 +103,23 @@ _SIGNATURES = f"""
                       AND NOT EXISTS (SELECT FROM signature_void o
                                       WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
 """  # noqa: S608 - constants only
+_DEVIATIONS = """
+    SELECT 'deviation', coalesce(
+               CAST(c.body -> 'execution_ids' ->> 0 AS uuid),
+               (SELECT e.id FROM step_execution e WHERE e.tenant_id = c.tenant_id
+                AND e.workflow_instance_id = c.workflow_instance_id
+                ORDER BY e.exited_at IS NOT NULL, e.entered_at, e.id LIMIT 1)),
+           c.id, CAST(NULL AS timestamptz), false, c.accepted_at
+    FROM command c JOIN workflow_instance i ON (i.tenant_id, i.id) = (c.tenant_id, c.workflow_instance_id)
+    WHERE c.tenant_id = :tenant AND c.outcome = 'proposed' AND c.actor_id <> :me AND i.completed_at IS NULL
+      AND c.kind = ANY(:may_confirm)
+"""
+"""Deviations that another person proposed; one of a whole workflow shows with one of its executions."""
 _PLACE = "NOT m.late, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
 _TASKS = text(
     f"""
-    WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES})
+    WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES}
+               UNION ALL {_DEVIATIONS})
     SELECT m.kind AS task_kind, m.other_id, m.due AS task_due, m.late, m.since, {EXECUTION_COLUMNS},
            i.identifier AS instance_identifier, i.name AS instance_name, i.context ->> 'site' AS site,
            p.key AS process_key, p.name AS process_name, p.category, s.is_decision_point, r.name AS requirement_name
@@ -148,6 +162,7 @@ async def list_tasks(
         may_sign_off="execution.signoff" in held,
         may_approve=bool({"approval.decide", "evidence.give"} & set(held)),
         may_sign="evidence.give" in held or "approval.decide" in held,
+        may_confirm=["complete" if one == "force" else one for one in sorted(WITNESSED) if PERMISSIONS[one] in held],
         kind=narrowed.kind,
         category=narrowed.category,
         site=narrowed.site,

@@ -147,6 +147,18 @@ class IdempotencyConflictError(StoreError):
     code = "idempotency_conflict"
 
 
+class NotProposedError(StoreError):
+    """Only a proposed deviation can be confirmed or rejected; this command is {outcome}."""
+
+    code = "not_proposed"
+
+
+class DeviationRejectedError(StoreError):
+    """{by} rejected the deviation that was proposed: {reason}."""
+
+    code = "deviation_rejected"
+
+
 class ExecutionsRequiredError(StoreError):
     """Name at least one execution and at most {maximum}, each only once."""
 

@@ -34,7 +34,10 @@ UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "last_login_at", "failed_logins", "locked_until",
     ),
     "auth_token": ("last_seen_at", "revoked_at"),
-    "command": ("signalled_at", "outcome", "settled_at", "settled_seq", "response_status", "response"),
+    "command": (
+        "signalled_at", "outcome", "settled_at", "settled_seq", "response_status", "response", "confirmed_by",
+        "confirmed_at",
+    ),
     "request": ("command_ids", "response_status", "response"),
     "notification": ("read_at",),
     "document": ("state", "title", "subject_id", "released_by", "released_at", "effective_at", "obsoleted_at"),

@@ -22,6 +22,7 @@ from models.tables.base import (
 )
 
 UNSETTLED = sql("outcome IS NULL")
+PROPOSED = sql("outcome = 'proposed'")
 
 
 class Command(TenantRow, table=True):
@@ -34,7 +35,10 @@ class Command(TenantRow, table=True):
         Index("ix_command_unsettled", "accepted_at", postgresql_where=UNSETTLED),
         Index("ix_command_unsettled_instance", "tenant_id", "workflow_instance_id", postgresql_where=UNSETTLED),
         Index("ix_command_tenant_id_request_key", "tenant_id", "actor_id", "request_key"),
+        Index("ix_command_proposed", "tenant_id", "accepted_at", postgresql_where=PROPOSED),
+        tenant_fk("confirmed_by", "user_account"),
         one_of("outcome", CommandOutcome),
+        check("confirmed", "(confirmed_by IS NULL) = (confirmed_at IS NULL) AND confirmed_by <> actor_id"),
         check("settled_once", "(outcome IS NULL) = (settled_at IS NULL)"),
     )  # fmt: skip
 
@@ -53,6 +57,8 @@ class Command(TenantRow, table=True):
     settled_seq: int | None = Field(default=None, sa_type=BigInteger)
     response_status: int | None = None
     response: dict[str, Any] | None = optional_json()
+    confirmed_by: UUID | None = None
+    confirmed_at: datetime | None = None
 
 
 class Request(SQLModel, table=True):

@@ -253,3 +253,65 @@ def test_an_incident_says_why_and_what_to_do_and_is_tried_again_or_resolved(
     assert resolved["outcome"] == "resolved"
     assert len(engineer.items("/api/incidents/", state="resolved", workflow=workflow["id"])) == 2
     assert engineer.get(f"/api/incidents/{second['id']}/")["resolved_by"]["username"] == quality_manager.username
+
+
+GUARDED = {
+    "steps": [
+        step("make", config={"deviation": {"second_person": True}}, requirements=[
+            {"key": "list", "requirement_type": "checklist", "name": "List", "config": {"items": ["clean"]}},
+        ]),
+        step("after"),
+        step("end", is_terminal=True),
+    ],
+    "edges": [],
+}  # fmt: skip
+
+
+def test_a_deviation_that_needs_two_persons_waits_for_the_second(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begun(engineer, approved(admin, GUARDED), 3)
+    first, second, third = [one["id"] for one in open_at(engineer, workflow, "make")]
+    waiting = quality_manager.post(f"/api/executions/{first}/skip/", {"reason": WHY}, 202)
+    assert waiting["outcome"] == "awaiting_second_person"
+    path = f"/api/commands/{waiting['command_id']}"
+    shown = engineer.get(f"{path}/")
+    assert (shown["outcome"], shown["kind"], shown["args"]["reason"]) == ("proposed", "skip", WHY)
+    assert open_at(engineer, workflow, "after") == []
+    assert quality_manager.post(f"{path}/confirm/", expect=403)["code"] == "self_confirmation"
+    assert engineer.post(f"{path}/confirm/", expect=403)["permission"] == "execution.skip"
+    assert [one for one in quality_manager.items("/api/my-tasks/", kind="deviation") if one["id"] == shown["id"]] == []
+
+    with new_person(admin, "quality_manager") as other:
+        tasks = [one for one in other.items("/api/my-tasks/", kind="deviation") if one["id"] == shown["id"]]
+        assert [(one["kind"], one["execution"]["id"]) for one in tasks] == [("deviation", first)]
+        confirmed = other.post(f"{path}/confirm/")
+        assert (confirmed["outcome"], confirmed["response"]["outcome"]) == ("accepted", "skipped")
+        assert confirmed["confirmed_by"]["username"] == other.username
+        assert other.post(f"{path}/confirm/", expect=409)["code"] == "not_proposed"
+        assert len(open_at(engineer, workflow, "after")) == 1
+
+        force = {"force": {"reason": "signed on paper before"}}
+        forced = quality_manager.post(f"/api/executions/{second}/complete/", force, 202)
+        rejecting = {"reason": "The paper is missing."}
+        rejected = other.post(f"/api/commands/{forced['command_id']}/reject/", rejecting)
+        assert (rejected["outcome"], rejected["response"]["code"]) == ("refused", "deviation_rejected")
+
+        many = {"action": "move", "execution_ids": [second, third], "to_step": "after", "reason": WHY}
+        bulk = quality_manager.post("/api/executions/bulk/", many, 207)
+        assert {one["outcome"] for one in bulk["items"]} == {"awaiting_second_person"}
+        other.post(f"/api/commands/{bulk['command_ids'][0]}/confirm/")
+        assert len(open_at(engineer, workflow, "after")) == 3
+
+        joining = {"subjects": [{"subject_type": "Part", "identifier": f"J-{uuid4().hex[:8]}"}], "reason": WHY}
+        added = quality_manager.post(f"/api/workflows/{workflow['id']}/subjects/", joining, 202)
+        assert any(one["id"] == added["command_id"] for one in other.items("/api/my-tasks/", kind="deviation"))
+        other.post(f"/api/commands/{added['command_id']}/confirm/")
+        assert len(open_at(engineer, workflow, "make")) == 1
+
+        trail = other.items(f"/api/workflows/{workflow['id']}/audit/")
+        names = {one["action"]: one for one in trail}
+        assert names["deviation.proposed"]["actor"]["username"] == quality_manager.username
+        assert names["deviation.rejected"]["actor"]["username"] == other.username
+        assert names["deviation_confirmed"]["new"]["confirmer"] == other.username
+        assert names["deviation_confirmed"]["actor"]["username"] == quality_manager.username

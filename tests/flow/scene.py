@@ -10,9 +10,9 @@ from typing import Any, TypeGuard
 
 from models.flow import commands as cmd
 from models.flow import events as ev
+from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
-from models.flow.deviations import PERMISSIONS as DEVIATIONS
 from models.flow.evolve import fold
 from models.flow.facts import Deadlines, Done, Facts, Past, Successor, Target, Unmet, Visits
 from models.flow.graph import Graph, Step, parse_graph

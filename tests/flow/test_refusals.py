@@ -133,6 +133,11 @@ def _apart() -> Case:
     return scene, cmd.Merge(command_id="c", actor="sue", reason=REASON, refs=refs, into="x")
 
 
+def _witnessed(by: str | None) -> Case:
+    scene = Scene(graph(step("a", config={"deviation": {"second_person": True}}), step("b"), end()))
+    return scene, command("skip", "sue", scene.only, reason=REASON, confirmed_by=by)
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -161,6 +166,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "reason_required": lambda: _at_line("complete", "sue", force="short"),
     "own_approval": _approved_by_ann,
     "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
+    "second_person_required": lambda: _witnessed(None),
+    "self_confirmation": lambda: _witnessed("sue"),
     "self_signoff": lambda: _signed_by("chief"),
     "lots_apart": _apart,
     "nothing_to_merge": lambda: _by_sue(cmd.Merge, refs=(Ref(0, "a"),)),

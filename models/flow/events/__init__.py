@@ -21,6 +21,7 @@ from models.flow.events.engine import (
     ChildStarted,
     CommandRefused,
     CommandRepeated,
+    DeviationConfirmed,
     IncidentOpened,
     IncidentResolved,
     MessageAwaited,
@@ -119,7 +120,7 @@ BesideEvent = (
 """What else happens to an execution and its subject."""
 
 ExecutionEvent = WorkEvent | BesideEvent
-CommandEvent = CommandRepeated | CommandRefused
+CommandEvent = CommandRepeated | CommandRefused | DeviationConfirmed
 Event = InstanceEvent | ExecutionEvent | CommandEvent
 
 __all__ = [
@@ -134,6 +135,7 @@ __all__ = [
     "CommandEvent",
     "CommandRefused",
     "CommandRepeated",
+    "DeviationConfirmed",
     "DueChanged",
     "Event",
     "ExecutionCancelled",

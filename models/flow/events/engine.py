@@ -137,6 +137,20 @@ class CommandRepeated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviationConfirmed:
+    """A second person confirmed what another proposed; it takes effect by the events that follow."""
+
+    kind: Literal["deviation_confirmed"] = "deviation_confirmed"
+    ref: Ref | None
+    at: datetime
+    deviation: str
+    proposed_by: str
+    confirmed_by: str
+    confirmer: str
+    """The name by which the trail shows them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRefused:
     """A command that must not happen; kept, because attempts belong to the record (21 CFR 11.10(d))."""
 
