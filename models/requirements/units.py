@@ -21,7 +21,8 @@ class UnitError(Exception):
 @cache
 def _registry() -> Any:
     """The registry of all units; made at the first conversion, as that takes a moment."""
-    units: Any = pint.UnitRegistry(non_int_type=Decimal, cache_folder=None)
+    units: Any = pint.UnitRegistry(non_int_type=Decimal, on_redefinition="ignore")
+    # Shipped with another meaning (of yarns), which nobody measures beside torques.
     units.define("newton_meter = newton * meter = Nm")
     return units
 

@@ -75,7 +75,7 @@ def test_bad_evidence_names_the_places(execution: str, operator: Caller) -> None
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("evidence_invalid", "/submitted_data/lot")
     assert give(operator, execution, "gate", {}, 409)["code"] == "derived_requirement"
     assert (
-        give(operator, execution, "bore", {"values": [{"value": 12, "unit": "in"}]}, 422)["code"] == "evidence_invalid"
+        give(operator, execution, "bore", {"values": [{"value": 12, "unit": "kg"}]}, 422)["code"] == "evidence_invalid"
     )
     path = f"/api/executions/{execution}/requirements/{uuid4()}/complete/"
     assert operator.post(path, {"evidence": {}}, 404)["code"] == "requirement_unknown"
