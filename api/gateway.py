@@ -15,7 +15,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from workflows.converter import data_converter
-from workflows.starting import NewInstance, signal_commands, start_instance
+from workflows.starting import NewInstance, Signals, start_instance
 
 __all__ = ["Gateway", "NewInstance", "TemporalGateway"]
 
@@ -47,6 +47,7 @@ class TemporalGateway:
         self._queue = task_queue
         self._timeout = timeout
         self._client: Client | None = None
+        self._signals: Signals | None = None
         self._connecting = asyncio.Lock()
 
     async def start(self, start: NewInstance) -> bool:
@@ -64,8 +65,9 @@ class TemporalGateway:
         """See `Gateway.signal`."""
         try:
             async with asyncio.timeout(self._timeout):
-                client = await self._connect()
-                await signal_commands(client, str(instance_id), [str(one) for one in command_ids])
+                await self._connect()
+                assert self._signals is not None  # noqa: S101 - made with the connection
+                await self._signals.send(str(instance_id), [str(one) for one in command_ids])
         except (RPCError, RuntimeError, OSError, TimeoutError) as error:
             log.warning("instance %s not signalled: %s", instance_id, error)
             return False
@@ -86,4 +88,5 @@ class TemporalGateway:
                 config = ClientConfig.load_client_connect_config()
                 config.setdefault("target_host", "localhost:7233")
                 self._client = await Client.connect(**config, data_converter=data_converter)
+                self._signals = Signals(self._client)
             return self._client

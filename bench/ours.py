@@ -29,7 +29,7 @@ from models.store.identifiers import next_identifier
 from models.store.people import Person
 from models.store.starting import NamedSubject, Start, plan_start, start
 from models.tables import Process, UserAccount
-from workflows.starting import NewInstance, signal_commands, start_instance
+from workflows.starting import NewInstance, Signals, start_instance
 
 PATIENCE = 60.0
 """Seconds after which an outcome counts as lost."""
@@ -42,6 +42,7 @@ class Site:
 
     app: AsyncEngine
     client: Client
+    signals: Signals
     queue: str
     person: Person
     process: Process
@@ -115,7 +116,7 @@ class BySignal:
         async with tenant_session(self.site.app, person.tenant_id) as session:
             accepted = await accept(session, person, wanted, key=None, fingerprint="")
         with self.waiter.commands(person.tenant_id, accepted.ids) as ticket:
-            await signal_commands(self.site.client, instance, [str(one) for one in accepted.ids])
+            await self.site.signals.send(instance, [str(one) for one in accepted.ids])
             await ticket.wait(PATIENCE)
         settled = [ticket.found.get(one) for one in accepted.ids]
         if any(one is None or one.outcome != "accepted" for one in settled):

@@ -34,7 +34,7 @@ WRAPPED = (
     ("activities.record:audit_entries", "advance: audit entries"),
     ("models.wire:Wire.commit", "advance: last round trip, commit"),
     ("workflows.engine:fold_packed", "fold"),
-    ("bench.ours:signal_commands", "signal"),
+    ("workflows.starting:signal_commands", "signal"),
     ("bench.ours:accept", "accept: command row"),
 )
 SENDABLE = "_sendable"

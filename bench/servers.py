@@ -25,6 +25,7 @@ from workers.embedded.process import LOOPBACK
 from workers.embedded.temporal import EmbeddedTemporal, TemporalPorts
 from workers.run_worker import serve
 from workers.temporal_client import connect
+from workflows.starting import Signals
 
 BY_HAND = "by_hand"
 PRODUCT = "product"
@@ -98,9 +99,11 @@ async def site_of(running: Servers) -> AsyncIterator[Site]:
     app = app_engine(running.settings)
     person = await administrator(app, tenant_id_of(MAIN), ADMIN)
     try:
+        client = await running.client()
         yield Site(
             app=app,
-            client=await running.client(),
+            client=client,
+            signals=Signals(client),
             queue=running.product.queue,
             person=person,
             process=await make_process(app, person),

@@ -1,14 +1,20 @@
 """Bare signals and cancellation from Temporal's own Web UI or command line, and commands that come too late."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from temporalio.client import WorkflowExecutionStatus
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from models.flow.state import Ref, execution_id
 from tests.support.plant import Plant, end, line, step
 from workers.sweep import Sweep
+from workflows import starting
+from workflows.starting import Signals
 
 TWO_STEPS = line(step("one"), step("two"), end())
 
@@ -116,3 +122,30 @@ def sweep(plant: Plant) -> Sweep:
         resignal_after=now,
         retry_failed_after=now,
     )
+
+
+async def test_signals_that_follow_each_other_are_grouped_while_one_is_on_its_way(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await plant.begin(line(step("one"), end()), subjects=20)
+    commands = [await plant.accept(instance, "claim", [Ref(number, "one")]) for number in range(20)]
+    signals, sent = Signals(plant.client), []
+    honest = starting.signal_commands
+
+    async def counted(client: Client, instance_id: str, ids: Sequence[str]) -> None:
+        sent.append(len(ids))
+        await honest(client, instance_id, ids)
+
+    monkeypatch.setattr(starting, "signal_commands", counted)
+    await asyncio.gather(*(signals.send(str(instance), [str(one)]) for one in commands))
+    assert sent == [20] or sent[:1] == [1]
+    assert sum(sent) == 20
+    assert len(sent) <= 3
+    assert await plant.settled(commands) == ["claimed"] * 20
+
+
+async def test_a_signal_that_cannot_be_sent_is_told_to_all_who_wait_for_it(plant: Plant) -> None:
+    signals = Signals(plant.client)
+    nowhere = str(uuid4())
+    found = await asyncio.gather(*(signals.send(nowhere, [str(uuid4())]) for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in found] == [RPCError] * 3
