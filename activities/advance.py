@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio import activity
 
 from activities.batching import Batch
+from activities.clock import Calendars
 from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
@@ -35,6 +36,7 @@ from models.flow.carry import restore
 from models.flow.cohorts import pack
 from models.flow.facts import Facts
 from models.flow.state import Ref, State
+from models.flow.timing import late
 from models.wire import tenant_wire
 
 MANY_COMMANDS, MANY_TOKENS = 200, 2_000
@@ -53,12 +55,14 @@ class Advancer:
         engine: AsyncEngine,
         definitions: Definitions,
         states: States,
+        calendars: Calendars | None = None,
         subscriptions: Subscriptions | None = None,
     ) -> None:
         """Take what the composition root wired."""
         self._engine = engine
         self._definitions = definitions
         self._states = states
+        self._calendars = calendars or Calendars()
         self._subscriptions = subscriptions or Subscriptions()
         self._with_children = asyncio.Semaphore(1)
 
@@ -90,7 +94,8 @@ class Advancer:
                 return Recorded(status="forgotten", seq=locked.seq)
             session = await wire.session()
             definition = await self._definitions.version(session, tenant, place.process)
-            reading = Reading(wire, session, tenant, instance, definition)
+            beginning = request.work.subjects
+            reading = Reading(wire, session, tenant, instance, definition, self._calendars, state, beginning)
             advancing = _Advancing(reading, request, state)
             batch = await reading.cut(request.work.commands, *asked)
             decision = await advancing.decide(batch, self._definitions)
@@ -146,9 +151,11 @@ class _Advancing:
         await reading.add_rechecks(batch, self._looks(batch))
         await reading.add_beside(batch)
         await reading.add_siblings(batch)
+        overdue = late(self._state, request.now) if request.work.deadlines else ()
         while True:
-            facts = await reading.facts(batch, request.now, self._entering())
-            commands = commands_of(replace(request.work, rechecks=self._looks(batch)), facts.commands, request.now)
+            facts = await reading.facts(batch, request.now, self._entering(), overdue)
+            looks = replace(request.work, rechecks=self._looks(batch))
+            commands = commands_of(looks, facts.commands, overdue, request.now)
             decision = await self._decide(commands, facts.facts())
             if not await reading.add_stale(batch, self._carried_along(decision)):
                 return decision
@@ -164,7 +171,8 @@ class _Advancing:
         """A migration goes alone: whatever is to be looked at comes with the next batch, under the new version."""
         now = self._request.now
         facts = await migration_facts(self._reading, batch, self._state, asked, self.target, now)
-        commands = commands_of(replace(self._request.work, rechecks=(), deadlines=False), facts.commands, now)
+        work = replace(self._request.work, rechecks=(), deadlines=False)
+        commands = commands_of(work, facts.commands, (), now)
         return await self._decide(commands, facts.facts())
 
     def later(self, batch: Batch) -> tuple[Ref, ...]:
@@ -199,13 +207,14 @@ def _subjects(rows: Iterable[CommandRow]) -> set[int]:
     return {ref.subject for row in rows for ref in row.refs}
 
 
-def commands_of(work: Work, rows: Sequence[CommandRow], now: datetime) -> tuple[cmd.Command, ...]:
+def commands_of(
+    work: Work, rows: Sequence[CommandRow], overdue: Iterable[Ref], now: datetime
+) -> tuple[cmd.Command, ...]:
     """The core's commands of a batch: what the engine noticed, what people asked for, what is to be looked at."""
     begin: list[cmd.Command] = [cmd.Begin(subjects=work.subjects)] if work.subjects else []
     noticed: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
     noticed += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
     people = [command for row in rows for command in row.commands()]
     looks: list[cmd.Command] = [cmd.Recheck(ref=ref) for ref in work.rechecks]
-    if work.deadlines:
-        looks.append(cmd.CheckDeadlines(now=now))
-    return (*begin, *noticed, *people, *looks)
+    clock: list[cmd.Command] = [cmd.CheckDeadlines(ref=ref, now=now) for ref in overdue]
+    return (*begin, *noticed, *people, *looks, *clock)

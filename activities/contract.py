@@ -18,7 +18,7 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Deadlines, Done, Facts, Past, Target, Unmet, Visits
+from models.flow.facts import Assigned, Barred, Deadlines, Done, Facts, Past, Target, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -210,6 +210,11 @@ _KINDS: dict[str, Any] = {
     "complete": cmd.Complete,
     "release": cmd.Release,
     "signoff": cmd.SignOff,
+    "reassign": cmd.Reassign,
+    "delegate": cmd.Delegate,
+    "hand_back": cmd.HandBack,
+    "snooze": cmd.Snooze,
+    "prioritise": cmd.Prioritise,
     "hold": cmd.Hold,
     "resume": cmd.Resume,
     "cancel": cmd.Cancel,
@@ -250,6 +255,12 @@ class BatchFacts:
     approvers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
     visits: tuple[tuple[int, str, int, int], ...] = ()
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
+    snoozed: Mapping[tuple[Ref, str], Deadlines] = field(default_factory=dict)
+    moved: Mapping[datetime, datetime] = field(default_factory=dict)
+    barred: Mapping[Ref, Barred] = field(default_factory=dict)
+    assigned: Mapping[tuple[int, str], Assigned] = field(default_factory=dict)
+    escalated_to: Mapping[tuple[Ref, int], str] = field(default_factory=dict)
+    stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
     closed: tuple[tuple[Ref, str], ...] = ()
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
     done: Mapping[Ref, Done] = field(default_factory=dict)
@@ -268,6 +279,12 @@ class BatchFacts:
                 (subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits
             },
             deadlines=self.deadlines,
+            snoozed=self.snoozed,
+            moved=self.moved,
+            barred=self.barred,
+            assigned=self.assigned,
+            escalated_to=self.escalated_to,
+            stand_ins=self.stand_ins,
             closed=dict(self.closed),
             past=self.past,
             done=self.done,

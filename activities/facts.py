@@ -14,13 +14,16 @@ from sqlalchemy import TextClause, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
+from activities.clock import Calendars, Clock
 from activities.contract import BatchFacts
 from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
+from activities.hands import Hands
 from models.flow.facts import Deadlines, Unmet
-from models.flow.graph import Graph, RequirementType
-from models.flow.routing import possible_targets
-from models.flow.state import Ref, execution_id
+from models.flow.graph import Graph, RequirementType, Step
+from models.flow.policies import LevelAction, escalation_of
+from models.flow.routing import escalation_targets, possible_targets
+from models.flow.state import Ref, State, execution_id
 from models.flow.status import OPEN, ExecutionStatus
 from models.requirements.registry import unmet_of, what_stands, workers_of
 from models.store.workers import approvers_of
@@ -91,6 +94,10 @@ class Reading:
     tenant: UUID
     instance: UUID
     definition: Definition
+    calendars: Calendars
+    state: State
+    beginning: int = 0
+    """Subjects of an instance that is to begin."""
 
     @property
     def graph(self) -> Graph:
@@ -175,13 +182,35 @@ class Reading:
             Statement(clause, {"tenant": self.tenant, "instance": self.instance, **parameters})
         )
 
-    async def facts(self, batch: Batch, now: datetime, entering: Sequence[str] = ()) -> BatchFacts:
-        """Everything else, in bulk; `entering` names steps besides those that the batch leads to."""
-        leading = {key for ref in batch.executions for key in possible_targets(self.graph, ref.step)}
-        targets = sorted(leading.union(targets_of(self.graph, batch.rows)))
+    async def facts(
+        self, batch: Batch, now: datetime, entering: Sequence[str] = (), late: Sequence[Ref] = ()
+    ) -> BatchFacts:
+        """Everything else, in bulk.
+
+        Args:
+            batch: the commands that go together.
+            now: workflow time.
+            entering: steps that all subjects enter, besides those that the batch leads to.
+            late: executions at which a moment has come.
+        """
+        routed = [ref for ref in late if _may_be_routed(self.graph.steps[ref.step])]
+        ways = {
+            **{ref: possible_targets(self.graph, ref.step) for ref in batch.executions},
+            **{ref: escalation_targets(self.graph, ref.step) for ref in routed},
+        }
+        chosen = targets_of(self.graph, batch.rows)
+        targets = sorted({*chosen, *(key for keys in ways.values() for key in keys)})
         leaving = [ref.subject for ref in batch.executions] if batch.gated or batch.diverted else []
+        leaving += [ref.subject for ref in routed]
         await self._name_holders(batch)
         standing, visits = await self._standing_and_visits(self._to_judge(batch), leaving, targets)
+        clock = Clock(self.calendars, self.session, self.tenant, self.instance)
+        hands = Hands(self.session, self.tenant, self.instance, self.graph, now, batch.names)
+        comes_to: dict[int, Sequence[str]] = {}
+        if leaving:
+            comes_to = {ref.subject: (*keys, *chosen) for ref, keys in ways.items()}
+        comes_to |= dict.fromkeys(range(self.beginning), entering)
+        held = await hands.of(batch, comes_to, late, self.state)
         return BatchFacts(
             commands=tuple(batch.rows),
             deferred=tuple(batch.deferred),
@@ -191,7 +220,13 @@ class Reading:
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
             visits=tuple((row.subject_no, row.step_key, row.last, row.counted) for row in visits),
-            deadlines=self._deadlines([*targets, *entering], now),
+            deadlines=await clock.deadlines(self.graph, [*targets, *entering], now),
+            snoozed=await self._snoozed(batch, clock),
+            moved=await clock.moved(self.state, now) if any(row.kind == "resume" for row in batch.rows) else {},
+            barred=held.barred,
+            assigned=held.assigned,
+            escalated_to=held.escalated_to,
+            stand_ins=held.stand_ins,
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             done=batch.done,
@@ -209,15 +244,16 @@ class Reading:
         """Add the names of whoever holds an execution to those of the actors; most came with their rows."""
         unknown: list[UUID] = []
         for execution in batch.executions.values():
-            if execution.assigned_to is None or str(execution.assigned_to) in batch.names:
-                continue
             holder: str | None = getattr(execution, "holder", None)
-            if holder is None:
-                unknown.append(execution.assigned_to)
-            else:
+            if execution.assigned_to is not None and holder is not None:
                 batch.names[str(execution.assigned_to)] = holder
+            unknown += [
+                user
+                for user in (execution.assigned_to, execution.delegated_by)
+                if user is not None and str(user) not in batch.names
+            ]
         if unknown:
-            (rows,) = await self._fetch(_NAMES, ids=unknown)
+            (rows,) = await self._fetch(_NAMES, ids=sorted(set(unknown)))
             batch.names |= {str(row.id): row.username for row in rows}
 
     def _to_judge(self, batch: Batch) -> list[StepExecution]:
@@ -271,16 +307,20 @@ class Reading:
         _, rows = await self._standing_and_visits((), subjects, steps)
         return tuple(map(tuple, rows))
 
-    def _deadlines(self, steps: Sequence[str], now: datetime) -> dict[str, Deadlines]:
-        found: dict[str, Deadlines] = {}
-        for key in steps:
-            step = self.graph.steps[key]
-            if step.expected_duration or step.max_duration:
-                found[key] = Deadlines(
-                    due_at=now + step.expected_duration if step.expected_duration else None,
-                    limit_at=now + step.max_duration if step.max_duration else None,
-                )
-        return found
+    async def _snoozed(self, batch: Batch, clock: Clock) -> dict[tuple[Ref, str], Deadlines]:
+        return {
+            (ref, row.args["until"]): await clock.snoozed(
+                self.graph.steps[ref.step], datetime.fromisoformat(row.args["until"])
+            )
+            for row in batch.rows
+            if row.kind == "snooze"
+            for ref in row.refs
+            if ref in batch.executions
+        }
+
+
+def _may_be_routed(step: Step) -> bool:
+    return any(level.action is LevelAction.ROUTE for level in escalation_of(step).levels)
 
 
 def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[Statement, Statement]:

@@ -120,7 +120,7 @@ def _executions(assignments: str) -> TextClause:
 
 _CLAIM = _executions("status = 'claimed', assigned_to = :by")
 _START = _executions("status = 'in_progress', assigned_to = :by, started_at = COALESCE(started_at, :at)")
-_RELEASE = _executions(f"status = 'pending', assigned_to = NULL, started_at = NULL, {_NOTE}")
+_RELEASE = _executions(f"status = 'pending', assigned_to = NULL, delegated_by = NULL, started_at = NULL, {_NOTE}")
 _AWAIT_SIGNOFF = _executions(f"status = 'awaiting_signoff', completed_by = :by, decision_result = :result, {_NOTE}")
 _AWAIT_BATCH = _executions(
     "status = 'waiting', ready_at = :at, ready_rev = evidence_rev, completed_by = :by, decision_result = :result,"

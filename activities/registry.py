@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.advance import Advancer
+from activities.clock import Calendars
 from activities.definitions import Definitions
 from activities.leftovers import Leftovers
 from activities.load import Loader
@@ -29,7 +30,7 @@ def core_activities(
     leftovers = Leftovers(engine)
     return (
         Loader(engine, definitions, site).load_instance,
-        Advancer(engine, definitions, States(), subscriptions).advance,
+        Advancer(engine, definitions, States(), Calendars(), subscriptions).advance,
         Recorder(engine, definitions, subscriptions).record,
         leftovers.accept_bare,
         leftovers.refuse_leftovers,

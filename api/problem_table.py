@@ -9,10 +9,10 @@ from http import HTTPStatus
 from typing import Final
 
 from models.flow.errors import REFUSALS
-from models.store import gate_errors, notice_errors, refusals
+from models.store import gate_errors, notice_errors, planning_errors, refusals
 from models.store.errors import CODES
 
-_LISTED = (gate_errors, notice_errors, refusals)
+_LISTED = (gate_errors, notice_errors, planning_errors, refusals)
 """Where the store's codes stand besides `models.store.errors`; importing them fills `CODES`."""
 
 FLOW_STATUS: Final[Mapping[str, int]] = {
@@ -21,9 +21,13 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "already_on_hold": 409,
     "decision_required": 422,
     "decision_unknown": 422,
+    "delegated_by_another": 409,
+    "due_beyond_limit": 422,
+    "due_in_the_past": 422,
     "execution_closed": 409,
     "execution_not_found": 404,
     "forbidden": 403,
+    "four_eyes": 403,
     "instance_closed": 409,
     "incident_closed": 409,
     "instance_full": 409,
@@ -37,6 +41,9 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "no_route": 409,
     "not_awaiting_signoff": 409,
     "not_begun": 409,
+    "not_candidate": 403,
+    "not_delegated": 409,
+    "not_due": 409,
     "own_approval": 403,
     "not_claimed": 409,
     "not_on_hold": 409,
@@ -46,6 +53,9 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "requirements_unmet": 409,
     "second_person_required": 409,
     "self_confirmation": 403,
+    "revisit_by_another": 403,
+    "revisit_by_same": 403,
+    "same_assignee": 409,
     "self_signoff": 403,
     "step_unknown": 422,
     "subject_finished": 409,
@@ -54,11 +64,18 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "undo_built_on": 409,
     "undo_not_last": 409,
     "undo_too_late": 409,
+    "unassignable": 422,
     "unknown_command": 422,
     "visit_limit_reached": 409,
 }
 
 STORE_STATUS: Final[Mapping[str, int]] = {
+    # planning
+    "calendar_unknown": 404,
+    "calendar_key_taken": 409,
+    "calendar_invalid": 422,
+    "absence_unknown": 404,
+    "absence_invalid": 422,
     # anything
     "not_found": 404,
     "revision_conflict": 409,

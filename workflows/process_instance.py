@@ -13,9 +13,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract import BareCommand, InstanceKey, LoadRequest
-    from models.flow.instance import next_deadline
     from models.flow.state import Ref
     from models.flow.status import INSTANCE_CLOSED
+    from models.flow.timing import next_deadline
     from workflows import details
     from workflows.calls import Poison, accept_bare, load_instance, refuse_leftovers
     from workflows.contract import WORKFLOW, BareSignal, ChildNews, InstanceInput

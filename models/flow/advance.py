@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from models.flow import events as ev
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
-from models.flow.facts import Deadlines
+from models.flow.facts import Assigned, Deadlines
 from models.flow.graph import Graph, RequirementType, Step
 from models.flow.incidents import resolve, stop
 from models.flow.moment import Given, Moment, given_before
+from models.flow.policies import assignment_of
 from models.flow.routing import Way, choose, within_limits
 from models.flow.state import Ref, Token, child_instance_id
 from models.flow.status import ExecutionStatus
@@ -172,18 +173,30 @@ def leave(moment: Moment, ref: Ref, given: Given, way: Way) -> Events:
 def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
     """Put a subject at a step; a terminal one without gates ends at once (no facts are needed for that)."""
     deadlines = moment.facts.deadlines.get(step.key, _NO_DEADLINES)
+    assigned = None if step.ends_on_entry else moment.facts.assigned.get((ref.subject, step.key))
     entered = ev.ExecutionEntered(
         ref=ref,
         at=moment.now,
         due_at=deadlines.due_at,
         limit_at=deadlines.limit_at,
+        marks=deadlines.marks,
+        assignee=(assigned.instead_of or assigned.user) if assigned else None,
+        priority=assignment_of(step).priority,
         hop=step.moves_by_itself and not step.ends_on_entry,
         lot=lot,
     )
     if step.ends_on_entry:
         ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")
         return (entered, ended, finish(moment, ref))
-    return (entered, *_children(moment, ref, step))
+    return (entered, *_stand_in(moment, ref, assigned), *_children(moment, ref, step))
+
+
+def _stand_in(moment: Moment, ref: Ref, assigned: Assigned | None) -> Events:
+    """Who would have had it is away: it goes on to whoever stands in, with the trace of it."""
+    if assigned is None or assigned.instead_of is None:
+        return ()
+    to, reason = assigned.user, assigned.reason
+    return (ev.ExecutionReassigned(ref=ref, at=moment.now, by=None, to=to, how="absence", reason=reason),)
 
 
 _NO_DEADLINES = Deadlines()

@@ -121,8 +121,10 @@ class _Known:
 _WORDS: dict[str, str] = {
     "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
     "cancel": "cancelled", "amend": "amended", "skip": "skipped", "move": "moved", "rewind": "rewound",
-    "add_subjects": "added", "remove_subjects": "removed", "migrate": "migrated",
-    "undo": "undone", "retry_incident": "retried", "resolve_incident": "resolved", "split": "split", "merge": "merged",
+    "add_subjects": "added", "remove_subjects": "removed", "migrate": "migrated", "undo": "undone",
+    "retry_incident": "retried", "resolve_incident": "resolved", "split": "split", "merge": "merged",
+    "reassign": "reassigned", "delegate": "delegated", "hand_back": "handed_back", "snooze": "snoozed",
+    "prioritise": "prioritised",
 }  # fmt: skip
 
 

@@ -215,6 +215,66 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reassign:
+    """Put an execution into other hands, or back to the pool (`to` None); a supervisor's deviation (DESIGN §3.7)."""
+
+    kind: Literal["reassign"] = "reassign"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    to: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """Have another person do one's work; it comes back to be completed."""
+
+    kind: Literal["delegate"] = "delegate"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    to: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandBack:
+    """Give delegated work back to its owner."""
+
+    kind: Literal["hand_back"] = "hand_back"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snooze:
+    """Put the due time off to `until`, with a reason; reminders and levels follow it."""
+
+    kind: Literal["snooze"] = "snooze"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    until: str
+    """RFC 3339; facts turn it into deadlines."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prioritise:
+    """Make an execution more or less urgent."""
+
+    kind: Literal["prioritise"] = "prioritise"
+    command_id: str | None
+    actor: str
+    ref: Ref
+    priority: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Stop all work and freeze what remains of every deadline."""
 
@@ -286,11 +346,12 @@ class Recheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDeadlines:
-    """Mark what is overdue at `now`."""
+    """See which of an execution's moments have come by `now`."""
 
     kind: Literal["check_deadlines"] = "check_deadlines"
     command_id: None = None
     actor: None = None
+    ref: Ref
     now: datetime
 
 
@@ -316,8 +377,9 @@ class NoteChildEnded:
 
 
 Deviation = Skip | Move | Rewind
+AssignmentCommand = Reassign | Delegate | HandBack | Snooze | Prioritise
 Repair = Undo | RetryIncident | ResolveIncident
-ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation | Repair
+ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation | AssignmentCommand | Repair
 Regrouping = AddSubjects | RemoveSubjects | Split | Merge
 InstanceCommand = Hold | Resume | Cancel | Amend | Regrouping | Migrate
 InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded

@@ -10,6 +10,16 @@ from typing import assert_never
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, give, start_subjects
+from models.flow.assignment import (
+    check_bearer,
+    check_not_delegated,
+    delegate,
+    hand_back,
+    prioritise,
+    reassign,
+    stands_in_for,
+    take_over,
+)
 from models.flow.authority import PERMISSIONS, authorise, confirmed
 from models.flow.control import regroup, repair
 from models.flow.deviations import deviate
@@ -20,7 +30,6 @@ from models.flow.incidents import refuse_with_incident
 from models.flow.instance import (
     amend,
     cancel,
-    check_deadlines,
     child_ended,
     child_started,
     hold,
@@ -32,6 +41,7 @@ from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
 from models.flow.state import State, Token
 from models.flow.status import INSTANCE_CLOSED, ExecutionStatus, InstanceStatus
+from models.flow.timing import check_deadlines, snooze
 from models.flow.transitions import DEVIATIONS, OK, REPEAT, Action, verdict
 
 
@@ -67,6 +77,11 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             | cmd.Skip()
             | cmd.Move()
             | cmd.Rewind()
+            | cmd.Reassign()
+            | cmd.Delegate()
+            | cmd.HandBack()
+            | cmd.Snooze()
+            | cmd.Prioritise()
         ):
             return _on_execution(moment, command)
         case cmd.Undo() | cmd.RetryIncident() | cmd.ResolveIncident():
@@ -103,13 +118,15 @@ def _not_alive(state: State) -> FlowError | None:
     return None
 
 
-Worked = cmd.Claim | cmd.Start | cmd.Complete | cmd.Release | cmd.SignOff | cmd.Deviation
+Worked = cmd.Claim | cmd.Start | cmd.Complete | cmd.Release | cmd.SignOff | cmd.Deviation | cmd.AssignmentCommand
 """Commands to an open execution, of the table in `transitions`."""
 
 _ACTIONS: dict[str, Action] = {action.value: action for action in Action}
 _NEEDS = dict.fromkeys(Action, "execution.work") | {
     Action.SIGNOFF: "execution.signoff",
     **{action: PERMISSIONS[action.value] for action in DEVIATIONS},
+    Action.REASSIGN: "execution.reassign",
+    Action.PRIORITISE: "execution.reassign",
 }
 
 
@@ -123,7 +140,7 @@ def _on_execution(moment: Moment, command: Worked) -> Events:
     answer = _verdict(moment, token, command, action)
     match command:
         case cmd.Claim():
-            return _claim(command, answer, moment.now)
+            return _claim(moment, command, answer)
         case cmd.Start():
             return _start(moment, command, answer)
         case cmd.Release():
@@ -134,6 +151,16 @@ def _on_execution(moment: Moment, command: Worked) -> Events:
             return _complete(moment, token, command)
         case cmd.Skip() | cmd.Move() | cmd.Rewind():
             return deviate(moment, command)
+        case cmd.Snooze():
+            return snooze(moment, command)
+        case cmd.Reassign():
+            return reassign(moment, command)
+        case cmd.Delegate():
+            return delegate(moment, command)
+        case cmd.HandBack():
+            return hand_back(moment, command)
+        case cmd.Prioritise():
+            return prioritise(moment, command)
         case _:
             assert_never(command)
 
@@ -144,10 +171,13 @@ def _no_token(command: Worked, facts: Facts) -> FlowError:
 
 
 def _verdict(moment: Moment, token: Token, command: Worked, action: Action) -> str:
+    others = token.assignee is not None and token.assignee != command.actor
+    if others and action is Action.CLAIM and stands_in_for(moment, command.actor, token.assignee):
+        others = False
     answer = verdict(
         action,
         token.status,
-        another_holds_it=token.assignee is not None and token.assignee != command.actor,
+        another_holds_it=others,
         on_hold=moment.state.status is InstanceStatus.ON_HOLD,
     )
     if answer not in (OK, REPEAT):
@@ -161,16 +191,22 @@ def _verdict(moment: Moment, token: Token, command: Worked, action: Action) -> s
     return answer
 
 
-def _claim(command: cmd.Claim, answer: str, now: datetime) -> Events:
+def _claim(moment: Moment, command: cmd.Claim, answer: str) -> Events:
+    ref, holder = command.ref, moment.state.tokens[command.ref].assignee
+    if holder not in (None, command.actor):
+        check_bearer(moment, ref)
+        return take_over(moment, ref, command.actor)
     if answer == REPEAT:
-        return (ev.CommandRepeated(ref=command.ref, at=now, outcome="claimed"),)
-    return (ev.ExecutionClaimed(ref=command.ref, at=now, by=command.actor),)
+        return (ev.CommandRepeated(ref=ref, at=moment.now, outcome="claimed"),)
+    check_bearer(moment, ref)
+    return (ev.ExecutionClaimed(ref=ref, at=moment.now, by=command.actor),)
 
 
 def _start(moment: Moment, command: cmd.Start, answer: str) -> Events:
     ref, now = command.ref, moment.now
     if answer == REPEAT:
         return (ev.CommandRepeated(ref=ref, at=now, outcome="started"),)
+    check_bearer(moment, ref)
     hop = moment.graph.steps[ref.step].moves_by_itself
     return (ev.ExecutionStarted(ref=ref, at=now, by=command.actor, hop=hop),)
 
@@ -179,6 +215,8 @@ def _complete(moment: Moment, token: Token, command: cmd.Complete) -> Events:
     started = token.status is ExecutionStatus.IN_PROGRESS
     if moment.graph.steps[command.ref.step].requires_explicit_start and not started:
         raise FlowError("not_started", status=token.status.value)
+    check_bearer(moment, command.ref)
+    check_not_delegated(moment, command.ref, command.actor)
     witnessed = _check_gates(moment, command)
     begun: Events = () if started else (ev.ExecutionStarted(ref=command.ref, at=moment.now, by=command.actor),)
     given = Given(by=command.actor, result=command.decision_result, notes=command.notes, forced=command.force)

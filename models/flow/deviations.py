@@ -124,7 +124,7 @@ def _left(
 
 
 def divert(
-    moment: Moment, ref: Ref, by: str, how: str, status: Closing, *, to_step: str | None = None, reason: str
+    moment: Moment, ref: Ref, by: str | None, how: str, status: Closing, *, to_step: str | None = None, reason: str
 ) -> Events:
     """One open execution is left; an incident that stopped it is over with it."""
     left = ev.ExecutionDiverted(ref=ref, at=moment.now, by=by, how=how, status=status, to_step=to_step, reason=reason)

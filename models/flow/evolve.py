@@ -89,7 +89,7 @@ def _apply_to_token(state: State, event: ev.ExecutionEvent) -> None:
             if hop and ref in state.tokens:
                 state.hops[ref] = None
         case ev.ExecutionReleased(ref=ref):
-            tokens.change(state, ref, status=ExecutionStatus.PENDING, assignee=None)
+            tokens.change(state, ref, status=ExecutionStatus.PENDING, assignee=None, owner=None)
         case ev.ExecutionChecked(ref=ref):
             state.hops.pop(ref, None)
         case ev.SignoffAwaited(ref=ref, by=by, result=result, forced=forced):

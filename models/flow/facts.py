@@ -35,10 +35,28 @@ class Visits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """When an execution that is entered now becomes due, and its hard limit; UTC."""
+    """When an execution that is entered now becomes due, its hard limit, and its reminders and levels; UTC."""
 
     due_at: datetime | None = None
     limit_at: datetime | None = None
+    marks: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """Why a person may not do a step: the code of a refusal and what fills its sentence."""
+
+    code: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """Whose a new execution is from the start; `instead_of` is who is away, and why."""
+
+    user: str
+    instead_of: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +129,18 @@ class Facts:
     visits: Mapping[tuple[int, str], Visits] = field(default_factory=dict)
     deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
     """Step key → deadlines of an execution entered now, by the site's calendar."""
+    snoozed: Mapping[tuple[Ref, str], Deadlines] = field(default_factory=dict)
+    """(execution, until) → what its deadlines become when it is put off."""
+    moved: Mapping[datetime, datetime] = field(default_factory=dict)
+    """Deadline before a hold that ends now → after it, where a calendar makes that another span than the time held."""
+    barred: Mapping[Ref, Barred] = field(default_factory=dict)
+    """Why the person whom a command is about may not do the execution; only where the step restricts."""
+    assigned: Mapping[tuple[int, str], Assigned] = field(default_factory=dict)
+    """(subject, step) → whose it becomes on entry; only where the step puts work into hands."""
+    escalated_to: Mapping[tuple[Ref, int], str] = field(default_factory=dict)
+    """(execution, level) → the person to whom that level gives it."""
+    stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Actor → those who are away now and for whom the actor stands in."""
     closed: Mapping[Ref, str] = field(default_factory=dict)
     """The status of executions that are no longer open."""
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)

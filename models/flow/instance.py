@@ -1,6 +1,4 @@
-"""Commands about the instance as a whole: hold, resume, cancel, amend, deadlines, and news of children."""
-
-from datetime import datetime
+"""Commands about the instance as a whole: hold, resume, cancel, amend, and news of children."""
 
 from models.flow import commands as cmd
 from models.flow import events as ev
@@ -8,11 +6,7 @@ from models.flow.advance import Events
 from models.flow.errors import FlowError
 from models.flow.incidents import resolve
 from models.flow.moment import Moment
-from models.flow.state import State
-from models.flow.status import OPEN, ExecutionStatus, InstanceStatus
-
-CHASED = OPEN - {ExecutionStatus.WAITING}
-"""Statuses in which time counts. Who waits for the rest of a batch is not late; who awaits a sign-off is."""
+from models.flow.status import InstanceStatus
 
 
 def _authorise(moment: Moment, actor: str, reason: str | None) -> None:
@@ -35,7 +29,7 @@ def hold(moment: Moment, command: cmd.Hold) -> Events:
 
 
 def resume(moment: Moment, command: cmd.Resume) -> Events:
-    """Go on; deadlines move by the time held, and whatever could move meanwhile is looked at again by the shell.
+    """Go on; deadlines keep the working time that was left, and what could move meanwhile is looked at by the shell.
 
     Raises:
         FlowError: forbidden, reason_required, not_on_hold.
@@ -43,7 +37,15 @@ def resume(moment: Moment, command: cmd.Resume) -> Events:
     _authorise(moment, command.actor, command.reason)
     if moment.state.status is not InstanceStatus.ON_HOLD or moment.state.held_at is None:
         raise FlowError("not_on_hold")
-    return (ev.InstanceResumed(at=moment.now, held_at=moment.state.held_at, by=command.actor, reason=command.reason),)
+    return (
+        ev.InstanceResumed(
+            at=moment.now,
+            held_at=moment.state.held_at,
+            by=command.actor,
+            reason=command.reason,
+            moved=tuple(sorted(moment.facts.moved.items())),
+        ),
+    )
 
 
 def cancel(moment: Moment, command: cmd.Cancel) -> Events:
@@ -71,37 +73,6 @@ def amend(moment: Moment, command: cmd.Amend) -> Events:
     """
     _authorise(moment, command.actor, None)
     return (ev.InstanceAmended(at=moment.now, by=command.actor, changes=command.changes, reason=command.reason),)
-
-
-def check_deadlines(moment: Moment, command: cmd.CheckDeadlines) -> Events:
-    """Mark executions whose due time or hard limit has passed; while on hold the clock stands still."""
-    if moment.state.status is InstanceStatus.ON_HOLD:
-        return ()
-    found: list[ev.Event] = []
-    for ref in sorted(moment.state.tokens):
-        token = moment.state.tokens[ref]
-        if token.status not in CHASED:
-            continue
-        if token.due_at is not None and not token.overdue and token.due_at <= command.now:
-            escalate = moment.graph.steps[ref.step].escalate_on_overdue
-            found.append(ev.ExecutionOverdue(ref=ref, at=moment.now, due_at=token.due_at, escalate=escalate))
-        if token.limit_at is not None and token.limit_at <= command.now:
-            found.append(ev.LimitExceeded(ref=ref, at=moment.now, limit_at=token.limit_at))
-    return tuple(found)
-
-
-def next_deadline(state: State) -> datetime | None:
-    """The earliest moment at which something becomes overdue; None while on hold or where nothing will."""
-    if state.status is InstanceStatus.ON_HOLD:
-        return None
-    moments = [
-        moment
-        for token in state.tokens.values()
-        if token.status in CHASED
-        for moment in (None if token.overdue else token.due_at, token.limit_at)
-        if moment is not None
-    ]
-    return min(moments, default=None)
 
 
 def child_started(moment: Moment, command: cmd.NoteChildStarted) -> Events:

@@ -31,8 +31,13 @@ PROBLEMS: Mapping[str, str] = {
     "duration_order": "max_duration is the hard limit, so it cannot be shorter than expected_duration.",
     "edge_from_terminal": "'{step}' is an end, so no edge can leave it. Remove the edge, or is_terminal.",
     "escalation_to_itself": "The escalation of '{step}' leads back to it. Let it lead elsewhere.",
-    "escalation_without_limit": "The escalation of '{step}' is never taken, because the step has no max_visits. "
-    "Set the limit or remove the edge.",
+    "escalation_without_limit": "The escalation of '{step}' is never taken: the step has no max_visits, and no level "
+    "of its escalation policy takes that way. Set the limit, add such a level, or remove the edge.",
+    "four_eyes_unknown": "'{value}' under not_who_did is no other step of this process. Name one by its key.",
+    "levels_without_due": "'{step}' has reminders or escalation levels, but no expected_duration to count from. "
+    "Set it or remove them.",
+    "route_without_edge": "A level of the escalation policy takes the escalation edge, but none leaves '{step}'. "
+    "Draw it.",
     "missing_field": "'{field}' is missing or blank. Fill it in.",
     "no_way_to_end": "From '{step}' no way leads to an end. Draw one to a terminal step.",
     "not_an_object": 'Send an object: {{"steps": [...], "edges": [...]}}.',
@@ -54,6 +59,7 @@ PROBLEMS: Mapping[str, str] = {
     "unknown_requirement_type": "'{value}' is no requirement type. Allowed: {allowed}.",
     "unknown_step": "There is no step with the key '{value}'. Draw the edge to an existing one.",
     "unknown_step_type": "'{value}' is no step type. Allowed: {allowed}.",
+    "unknown_word": "'{value}' is not known here. Allowed: {allowed}.",
     "unreachable_step": "No way leads to '{step}'. Draw an edge to it or remove it.",
     "unstorable": "This contains a character or number that cannot be stored (NUL, half a surrogate pair, NaN or "
     "an infinite number). Remove it.",

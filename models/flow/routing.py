@@ -126,6 +126,18 @@ def possible_targets(graph: Graph, step: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def escalation_targets(graph: Graph, step: str) -> tuple[str, ...]:
+    """Every step to which the escalation edges of `step` can lead, one full step after the other."""
+    found: dict[str, None] = {}
+    frontier = [e.to_step for e in graph.leaving(step, EdgeType.ESCALATION)]
+    while frontier:
+        key = frontier.pop()
+        if key not in found:
+            found[key] = None
+            frontier.extend(e.to_step for e in graph.leaving(key, EdgeType.ESCALATION))
+    return tuple(found)
+
+
 def _next_keys(graph: Graph, step: str) -> list[str]:
     if graph.steps[step].is_terminal:
         return []

@@ -22,6 +22,7 @@ from models.flow.checks import (
     unstorable,
     whole,
 )
+from models.flow.config_shape import step_config
 from models.flow.durations import parse_duration
 from models.flow.graph import EdgeType, RequirementType, StepType, requirement_key
 from models.flow.problems import Problem, problem
@@ -51,7 +52,7 @@ STEP_FIELDS: Mapping[str, Check] = {
     "max_duration": duration,
     "escalate_on_overdue": flag,
     "ordered": flag,
-    "config": an_object,
+    "config": step_config,
     "requirements": a_list(MAX_REQUIREMENTS),
     "ui": an_object,
 }

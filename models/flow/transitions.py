@@ -20,6 +20,11 @@ class Action(StrEnum):
     SKIP = "skip"
     MOVE = "move"
     REWIND = "rewind"
+    REASSIGN = "reassign"
+    DELEGATE = "delegate"
+    HAND_BACK = "hand_back"
+    SNOOZE = "snooze"
+    PRIORITISE = "prioritise"
 
 
 DEVIATIONS = (Action.SKIP, Action.MOVE, Action.REWIND)
@@ -30,6 +35,9 @@ REPEAT = "repeat"
 
 _HELD = (S.CLAIMED, S.IN_PROGRESS)
 _DONE = (S.AWAITING_SIGNOFF, S.WAITING)
+_IN_WORK = (S.PENDING, *_HELD)
+_HANDS = (Action.REASSIGN, Action.DELEGATE, Action.HAND_BACK)
+_ONES_OWN = (Action.DELEGATE, Action.HAND_BACK, Action.SNOOZE)
 
 MINE: dict[tuple[Action, S], str] = {
     (Action.CLAIM, S.PENDING): OK,
@@ -46,9 +54,15 @@ MINE: dict[tuple[Action, S], str] = {
     (Action.RELEASE, S.IN_PROGRESS): OK,
     **{
         (action, status): "already_done"
-        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE)
+        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE, *_HANDS)
         for status in _DONE
     },
+    **{(Action.REASSIGN, status): OK for status in _IN_WORK},
+    **{(action, S.PENDING): "not_claimed" for action in (Action.DELEGATE, Action.HAND_BACK)},
+    **{(action, status): OK for action in (Action.DELEGATE, Action.HAND_BACK) for status in _HELD},
+    **{(Action.SNOOZE, status): OK for status in (*_IN_WORK, S.AWAITING_SIGNOFF)},
+    (Action.SNOOZE, S.WAITING): "already_done",
+    **{(Action.PRIORITISE, status): OK for status in (*_IN_WORK, *_DONE)},
     **{(Action.SIGNOFF, status): "not_awaiting_signoff" for status in S},
     (Action.SIGNOFF, S.AWAITING_SIGNOFF): OK,
     **{(action, status): OK for action in DEVIATIONS for status in (S.PENDING, *_HELD, *_DONE)},
@@ -59,11 +73,15 @@ OTHERS: dict[tuple[Action, S], str] = {
     **MINE,
     **{
         (action, status): "already_claimed"
-        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE)
+        for action in (Action.CLAIM, Action.START, Action.COMPLETE, Action.RELEASE, *_ONES_OWN)
         for status in _HELD
     },
 }
 """For an execution in another person's hands."""
+
+
+WHILE_ON_HOLD = frozenset({Action.RELEASE, Action.REASSIGN, Action.HAND_BACK, Action.PRIORITISE})
+"""What changes hands or order, but moves no work, goes on while the instance is on hold."""
 
 
 def verdict(action: Action, status: S, *, another_holds_it: bool, on_hold: bool) -> str:
@@ -72,7 +90,7 @@ def verdict(action: Action, status: S, *, another_holds_it: bool, on_hold: bool)
     Returns:
         `ok`, `repeat`, or the code of the refusal.
     """
-    if on_hold and action is not Action.RELEASE:
+    if on_hold and action not in WHILE_ON_HOLD:
         return "on_hold"
     return (OTHERS if another_holds_it else MINE)[action, status]
 
@@ -91,6 +109,9 @@ MOVES: tuple[Move, ...] = (
     Move(S.PENDING, "execution_claimed", S.CLAIMED, "claim"),
     Move(S.PENDING, "execution_started", S.IN_PROGRESS, "start, complete"),
     Move(S.CLAIMED, "execution_started", S.IN_PROGRESS, "start, complete"),
+    Move(S.PENDING, "execution_reassigned", S.CLAIMED, "reassign"),
+    Move(S.CLAIMED, "execution_reassigned", S.PENDING, "reassign"),
+    Move(S.IN_PROGRESS, "execution_reassigned", S.PENDING, "reassign"),
     Move(S.CLAIMED, "execution_released", S.PENDING, "release"),
     Move(S.IN_PROGRESS, "execution_released", S.PENDING, "release"),
     *(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from models.flow.graph import Edge, EdgeType, Graph, Step, StepType, parse_edge
+from models.flow.policies import LevelAction, assignment_of, escalation_of
 from models.flow.problems import Problem, problem
 from models.flow.routing import NEGATIVE, POSITIVE, allowed_results, normalise
 
@@ -45,7 +46,8 @@ def all_ways(graph: Graph, paths: Mapping[str, str], edges: Drawn) -> Iterator[P
         by_step.setdefault(edge.from_step, []).append((path, edge))
     for step in graph.steps.values():
         leaving = tuple(by_step.get(step.key, ()))
-        yield from _escalations(step, leaving)
+        yield from _escalations(step, paths[step.key], leaving)
+        yield from _policies(graph, step, f"{paths[step.key]}.config")
         if step.is_terminal:
             yield from _terminal(step, paths[step.key], leaving)
         elif step.is_decision_point:
@@ -67,19 +69,32 @@ def _of(leaving: Drawn, edge_type: str) -> Drawn:
     return tuple((path, edge) for path, edge in leaving if edge.edge_type == edge_type)
 
 
-def _escalations(step: Step, leaving: Drawn) -> Iterator[Problem]:
+def _escalations(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
     found = _of(leaving, EdgeType.ESCALATION)
+    routes = any(level.action is LevelAction.ROUTE for level in escalation_of(step).levels)
     if step.is_terminal or not found:
+        if routes:
+            yield problem("route_without_edge", path, step=step.name)
         return
     if len(found) > 1:
         yield problem("several_escalations", found[1][0], step=step.name, count=len(found))
-    if step.max_visits is None:
+    if step.max_visits is None and not routes:
         yield problem("escalation_without_limit", found[0][0], step=step.name)
-    for path, edge in found:
+    for place, edge in found:
         if edge.to_step == step.key:
-            yield problem("escalation_to_itself", path, step=step.name)
+            yield problem("escalation_to_itself", place, step=step.name)
         if edge.condition:
-            yield problem("condition_without_decision", path, step=step.name, condition=edge.condition)
+            yield problem("condition_without_decision", place, step=step.name, condition=edge.condition)
+
+
+def _policies(graph: Graph, step: Step, path: str) -> Iterator[Problem]:
+    """Assignment and escalation against the rest of the graph."""
+    for number, other in enumerate(assignment_of(step).not_who_did):
+        if other == step.key or other not in graph.steps:
+            yield problem("four_eyes_unknown", f"{path}.assignment.not_who_did[{number}]", value=other)
+    escalation = escalation_of(step)
+    if step.expected_duration is None and (escalation.levels or escalation.remind_before):
+        yield problem("levels_without_due", f"{path}.escalation", step=step.name)
 
 
 def _terminal(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:

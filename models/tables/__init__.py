@@ -21,16 +21,19 @@ from models.tables.notices import (
     NotificationTemplate,
     Webhook,
 )
+from models.tables.planning import Absence, Calendar
 from models.tables.process import Process, ProcessStep, Step, StepEdge, StepRequirement
 from models.tables.subjects import Capa, Part, Subject, SubjectType
 
 __all__ = [
+    "Absence",
     "ApprovalDelegation",
     "ApprovalRequest",
     "ApprovalResponse",
     "ApprovalTemplate",
     "AuditEntry",
     "AuthToken",
+    "Calendar",
     "Capa",
     "ChainCheckpoint",
     "ChainLink",

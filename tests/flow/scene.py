@@ -14,17 +14,21 @@ from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
-from models.flow.facts import Deadlines, Done, Facts, Past, Successor, Target, Unmet, Visits
+from models.flow.facts import Assigned, Barred, Deadlines, Done, Facts, Past, Successor, Target, Unmet, Visits
 from models.flow.graph import Graph, Step, parse_graph
+from models.flow.policies import escalation_of
 from models.flow.state import Ref, State, Token
 from models.flow.status import ExecutionStatus
+from models.flow.timing import late
 from models.flow.validate import problems_of
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
 
 WORK = frozenset({"execution.work"})
-SUPERVISOR = frozenset({"instance.control", "instance.migrate", "ops.incident_resolve", *DEVIATIONS.values()})
+SUPERVISOR = frozenset(
+    {"instance.control", "instance.migrate", "execution.reassign", "ops.incident_resolve", *DEVIATIONS.values()}
+)
 PERMISSIONS = {
     "ann": WORK,
     "bob": WORK,
@@ -88,6 +92,11 @@ class Scene:
     now: datetime = NOW
     unmet: set[Ref] = field(default_factory=set)
     approvers: dict[Ref, frozenset[str]] = field(default_factory=dict)
+    barred: dict[Ref, Barred] = field(default_factory=dict)
+    assigned: dict[tuple[int, str], Assigned] = field(default_factory=dict)
+    escalated_to: dict[tuple[Ref, int], str] = field(default_factory=dict)
+    snoozed: dict[tuple[Ref, str], Deadlines] = field(default_factory=dict)
+    stand_ins: dict[str, frozenset[str]] = field(default_factory=dict)
     events: list[ev.Event] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     target: Target | None = None
@@ -120,6 +129,12 @@ class Scene:
         self.state = fold(self.state, events)
         self.events += events
 
+    def ring(self) -> tuple[ev.Event, ...]:
+        """Look at whatever the clock has something to say about."""
+        found = self.play(*(cmd.CheckDeadlines(ref=ref, now=self.now) for ref in late(self.state, self.now)))
+        assert not set(late(self.state, self.now)) - {one.ref for one in found if isinstance(one, ev.ExecutionEntered)}
+        return found
+
     def decide(self, *commands: cmd.Command) -> Decision:
         """What would happen."""
         return decide_all(self.graph, self.state, commands, self.facts(), self.now)
@@ -139,6 +154,11 @@ class Scene:
             approvers=self.approvers,
             visits=self._visits(),
             deadlines={step.key: self._deadline(step) for step in (self.target or self).graph.steps.values()},
+            barred=self.barred,
+            assigned=self.assigned,
+            escalated_to=self.escalated_to,
+            snoozed=self.snoozed,
+            stand_ins=self.stand_ins,
             closed=self._closed(),
             past=self._past(),
             done=self._done(),
@@ -303,9 +323,13 @@ class Scene:
         return names
 
     def _deadline(self, at: Step) -> Deadlines:
+        policy = escalation_of(at)
+        due = self.now + at.expected_duration if at.expected_duration else None
+        reminders = [due - one for one in policy.remind_before] if due else []
         return Deadlines(
-            due_at=self.now + at.expected_duration if at.expected_duration else None,
+            due_at=due,
             limit_at=self.now + at.max_duration if at.max_duration else None,
+            marks=(*reminders, *(due + level.after for level in policy.levels)) if due else (),
         )
 
 
@@ -329,6 +353,11 @@ KINDS: dict[str, Any] = {
     "move": cmd.Move,
     "rewind": cmd.Rewind,
     "undo": cmd.Undo,
+    "reassign": cmd.Reassign,
+    "delegate": cmd.Delegate,
+    "hand_back": cmd.HandBack,
+    "snooze": cmd.Snooze,
+    "prioritise": cmd.Prioritise,
 }
 
 

@@ -49,6 +49,8 @@ def raw_graphs(draw: st.DrawFn) -> Json:
         others = [other for other in everything if other != key]
         if steps[-1].get("max_visits") and others and draw(st.booleans()):
             edges.append(edge(key, draw(st.sampled_from(others)), "escalation"))
+            if steps[-1].get("config") and draw(st.booleans()):
+                steps[-1]["config"]["escalation"]["levels"].append({"after": "PT6H", "action": "route"})
     steps += [draw(_ends(key)) for key in ends]
     if ends == ["end", "scrap"]:
         edges += _ways_to_scrap(edges, keys)
@@ -69,7 +71,23 @@ def _steps(draw: st.DrawFn, key: str, *, decides: bool) -> Json:
         "escalate_on_overdue": draw(chance),
         "requirements": draw(_requirements()),
     }
+    if settings["expected_duration"] and draw(st.booleans()):
+        settings["config"] = {"escalation": draw(_policies())}
     return step(key, **settings)
+
+
+def _policies() -> st.SearchStrategy[Json]:
+    """Reminders, and levels that change something; the one that routes comes where the edge is drawn."""
+    levels: list[Json] = [
+        {"action": "notify", "to": ["owner"]},
+        {"after": "PT2H", "action": "raise_priority", "priority": 5},
+        {"after": "PT4H", "action": "reassign", "to": ["user:bob"]},
+    ]
+    return st.builds(
+        lambda reminders, count: {"remind_before": reminders, "levels": list(levels[:count])},
+        st.sampled_from([[], ["PT30M"], ["P2D", "PT10M"]]),
+        st.integers(0, 3),
+    )
 
 
 def _requirements() -> st.SearchStrategy[list[Json]]:

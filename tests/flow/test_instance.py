@@ -6,10 +6,10 @@ import pytest
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.instance import next_deadline
 from models.flow.state import Ref, State, child_instance_id
 from models.flow.status import ExecutionStatus as S
 from models.flow.status import InstanceStatus
+from models.flow.timing import next_deadline
 from tests.flow.scene import (
     INSTANCE,
     LINE,
@@ -41,7 +41,7 @@ def test_hold_stops_work_and_resume_gives_the_time_back() -> None:
     assert (scene.state.status, scene.state.held_at) == (InstanceStatus.ON_HOLD, scene.now)
     assert next_deadline(scene.state) is None
     scene.pass_time(days=3)
-    assert scene.play(cmd.CheckDeadlines(now=scene.now)) == ()
+    assert scene.ring() == ()
     assert scene.do("start").outcome == "on_hold"
     assert scene.ask(resume()).outcome == "resumed"
     assert scene.state.status is InstanceStatus.IN_PROGRESS
@@ -79,7 +79,7 @@ def test_cancel_closes_everything() -> None:
     assert not scene.state.tokens
     assert scene.state.finished == {"completed": 1, "cancelled": 2}
     assert scene.do("claim", ref=Ref(2, "a")).outcome == "instance_closed"
-    assert scene.play(cmd.Begin(subjects=2), cmd.CheckDeadlines(now=NOW)) == ()
+    assert scene.play(cmd.Begin(subjects=2), cmd.CheckDeadlines(ref=Ref(0, "a"), now=NOW)) == ()
 
 
 def test_cancel_resolves_incidents() -> None:
@@ -112,16 +112,16 @@ def test_deadlines_ring_once() -> None:
     scene = Scene(graph(*TIMED))
     due, limit = scene.token().due_at, scene.token().limit_at
     assert next_deadline(scene.state) == due
-    assert scene.play(cmd.CheckDeadlines(now=scene.now)) == ()
+    assert scene.ring() == ()
     scene.pass_time(hours=8)
-    (overdue,) = scene.play(cmd.CheckDeadlines(now=scene.now))
+    (overdue,) = scene.ring()
     assert isinstance(overdue, ev.ExecutionOverdue)
     assert (overdue.due_at, overdue.escalate) == (due, True)
     assert scene.token().overdue
     assert next_deadline(scene.state) == limit
-    assert scene.play(cmd.CheckDeadlines(now=scene.now)) == ()
+    assert scene.ring() == ()
     scene.pass_time(days=2)
-    assert kinds(scene.play(cmd.CheckDeadlines(now=scene.now))) == ["limit_exceeded"]
+    assert kinds(scene.ring()) == ["limit_exceeded"]
     assert next_deadline(scene.state) is None
 
 
@@ -130,13 +130,11 @@ def test_who_waits_for_a_batch_is_not_late_but_who_awaits_a_signature_is() -> No
     scene = Scene(graph(step("a", requires_batch_completion=True, **timed), end()), subjects=2)
     scene.do("complete", ref=Ref(0, "a"))
     scene.pass_time(hours=9)
-    assert [event.ref for event in of_type(scene.play(cmd.CheckDeadlines(now=scene.now)), ev.ExecutionOverdue)] == [
-        Ref(1, "a")
-    ]
+    assert [event.ref for event in of_type(scene.ring(), ev.ExecutionOverdue)] == [Ref(1, "a")]
     scene = Scene(graph(step("a", requires_qa_signoff=True, **timed), end()))
     scene.do("complete")
     scene.pass_time(hours=9)
-    assert kinds(scene.play(cmd.CheckDeadlines(now=scene.now))) == ["execution_overdue"]
+    assert kinds(scene.ring()) == ["execution_overdue"]
 
 
 def auto(**settings: object) -> tuple[Json, ...]:

@@ -74,6 +74,7 @@ def test_a_batch_of_commands_does_what_they_do_one_by_one(raw: Json, subjects: i
         asked.append(one)
         apart.now = together.now
         apart.play(one)
+    together.snoozed = apart.snoozed
     batch = together.decide(*asked)
     after = fold(together.state, (item.event for item in batch.happened))
     after.seq = apart.state.seq

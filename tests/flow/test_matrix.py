@@ -1,12 +1,14 @@
 """The status × command table of DESIGN §3, cell by cell, for each of: mine, another's, closed, on hold."""
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from models.flow import events as ev
 from models.flow.evolve import fold
+from models.flow.facts import Deadlines
 from models.flow.state import Ref, Token
 from models.flow.status import DONE_BUT_OPEN, OPEN, InstanceStatus
 from models.flow.status import ExecutionStatus as S
@@ -25,15 +27,25 @@ DEVIATIONS: dict[str, dict[str, Any]] = {
     "rewind": {"reason": "agreed with the customer", "to_step": "a"},
 }
 WORDS = {"skip": "skipped", "move": "moved", "rewind": "rewound"}
-COMMANDS = ("claim", "start", "complete", "release", "signoff", *DEVIATIONS)
 REF = Ref(0, "a")
+LATER = NOW + timedelta(hours=1)
+MORE: dict[str, dict[str, Any]] = {
+    "reassign": {"to": "ann", "reason": "she is on leave until Monday"},
+    "delegate": {"to": "ann"},
+    "snooze": {"until": LATER.isoformat(), "reason": "waits for steel"},
+    "prioritise": {"priority": 3},
+}
+COMMANDS = ("claim", "start", "complete", "release", "signoff", *DEVIATIONS, *MORE)
+GIVEN = DEVIATIONS | MORE
+DONE = {"reassign": "reassigned", "delegate": "delegated", "snooze": "snoozed", "prioritise": "prioritised"}
 
 
 def scene_at(status: S, assignee: str | None, *, on_hold: bool = False) -> Scene:
     """One subject at the first step in a given status; what is done was done by `assignee`."""
     scene = Scene(graph(*LINE))
     done_by = assignee if status in DONE_BUT_OPEN else None
-    scene.state.tokens[REF] = Token(status=status, assignee=assignee, done_by=done_by)
+    scene.state.tokens[REF] = Token(status=status, assignee=assignee, done_by=done_by, due_at=NOW)
+    scene.snoozed[REF, LATER.isoformat()] = Deadlines(due_at=LATER)
     if on_hold:
         scene.state = fold(scene.state, [ev.InstanceHeld(at=NOW, by="sue", reason="r")])
     return scene
@@ -46,10 +58,12 @@ def holder(status: S, whose: str) -> str | None:
 
 
 def expected(status: S, command: str, whose: str, *, on_hold: bool) -> str:
-    if on_hold and command != "release":
+    if on_hold and command not in {"release", "reassign", "prioritise"}:
         return "on_hold"
     if command in DEVIATIONS:
         return WORDS[command]
+    if command in MORE:
+        return _of_hands_and_time(status, command, whose)
     if command == "signoff":
         if status is not S.AWAITING_SIGNOFF:
             return "not_awaiting_signoff"
@@ -57,6 +71,16 @@ def expected(status: S, command: str, whose: str, *, on_hold: bool) -> str:
     if whose == "another's" and status in (S.CLAIMED, S.IN_PROGRESS):
         return "already_claimed"
     return MINE[status][command]
+
+
+def _of_hands_and_time(status: S, command: str, whose: str) -> str:
+    held = status in (S.CLAIMED, S.IN_PROGRESS)
+    if command == "delegate" and status is S.PENDING:
+        return "not_claimed"
+    if command in {"delegate", "snooze"} and whose == "another's" and held:
+        return "already_claimed"
+    done = DONE_BUT_OPEN - {S.AWAITING_SIGNOFF} if command == "snooze" else DONE_BUT_OPEN
+    return "already_done" if status in done and command != "prioritise" else DONE[command]
 
 
 CELLS = [
@@ -71,7 +95,7 @@ CELLS = [
 def test_open_executions(status: S, command: str, whose: str, on_hold: bool) -> None:
     scene = scene_at(status, holder(status, whose), on_hold=on_hold)
     before = scene.state.tokens[REF]
-    outcome = scene.do(command, "chief", **DEVIATIONS.get(command, {}))
+    outcome = scene.do(command, "chief", **GIVEN.get(command, {}))
     assert outcome.outcome == expected(status, command, whose, on_hold=on_hold)
     if outcome.refused:
         assert scene.state.tokens == {REF: before}
@@ -84,7 +108,7 @@ def test_closed_executions(command: str, on_hold: bool) -> None:
     scene.do("complete", "ann")
     if on_hold:
         scene.state = fold(scene.state, [ev.InstanceHeld(at=NOW, by="sue", reason="r")])
-    outcome = scene.do(command, "chief", REF, **DEVIATIONS.get(command, {}))
+    outcome = scene.do(command, "chief", REF, **GIVEN.get(command, {}))
     assert (outcome.outcome, outcome.params["status"]) == ("execution_closed", "completed")
 
 
@@ -93,13 +117,13 @@ def test_closed_executions(command: str, on_hold: bool) -> None:
 def test_closed_instances(command: str, status: InstanceStatus) -> None:
     scene = Scene(graph(*LINE))
     scene.state.status = status
-    assert scene.do(command, "chief", REF, **DEVIATIONS.get(command, {})).outcome == "instance_closed"
+    assert scene.do(command, "chief", REF, **GIVEN.get(command, {})).outcome == "instance_closed"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_who_may_not_is_refused_before_anything_is_told(command: str) -> None:
     scene = scene_at(S.CLAIMED, "bob")
-    assert scene.do(command, "guest", **DEVIATIONS.get(command, {})).outcome == "forbidden"
+    assert scene.do(command, "guest", **GIVEN.get(command, {})).outcome == "forbidden"
 
 
 def test_who_holds_it_is_named() -> None:

@@ -35,6 +35,18 @@ TO_Y = edge("b", "y")
 
 CASES: list[tuple[Any, str, str]] = [
     ([], "not_an_object", ""),
+    (lone(config={"assignment": {"auto": "fairly"}}), "unknown_word", "steps[0].config.assignment.auto"),
+    (
+        lone(config={"assignment": {"not_who_did": ["x"]}}),
+        "four_eyes_unknown",
+        "steps[0].config.assignment.not_who_did[0]",
+    ),
+    (lone(config={"escalation": {"levels": [{}]}}), "levels_without_due", "steps[0].config.escalation"),
+    (
+        lone(expected_duration="PT8H", config={"escalation": {"levels": [{"action": "route"}]}}),
+        "route_without_edge",
+        "steps[0]",
+    ),
     (None, "not_an_object", ""),
     ({}, "steps_missing", "steps"),
     ({"steps": []}, "steps_missing", "steps"),

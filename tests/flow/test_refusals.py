@@ -1,14 +1,15 @@
 """Every refusal code is produced by the core, says what to do, and leaves everything as it was."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from models.flow import commands as cmd
 from models.flow.errors import REFUSALS, FlowError, describe
-from models.flow.facts import Target
+from models.flow.facts import Barred, Deadlines, Target
 from models.flow.state import Ref
-from tests.flow.scene import LINE, Scene, command, edge, end, gate, graph, hold, migrate, resume, step
+from tests.flow.scene import LINE, NOW, Scene, command, edge, end, gate, graph, hold, migrate, resume, step
 
 REASON = "a reason that is long enough"
 
@@ -138,6 +139,36 @@ def _witnessed(by: str | None) -> Case:
     return scene, command("skip", "sue", scene.only, reason=REASON, confirmed_by=by)
 
 
+def _delegated() -> Case:
+    scene = Scene(graph(*LINE))
+    scene.do("claim", "bob")
+    scene.do("delegate", "bob", to="ann")
+    return scene, command("complete", "ann", scene.only)
+
+
+def _handed_back() -> Case:
+    scene, _ = _claimed()
+    return scene, command("hand_back", "bob", scene.only)
+
+
+def _given_to_its_holder() -> Case:
+    scene, _ = _claimed()
+    return scene, command("reassign", "sue", scene.only, to="bob", reason=REASON)
+
+
+def _barred(code: str, **params: str) -> Case:
+    scene = Scene(graph(*LINE))
+    scene.barred[scene.only] = Barred(code=code, params=params)
+    return scene, command("claim", "ann", scene.only)
+
+
+def _put_off(hours: int, **settings: object) -> Case:
+    scene = Scene(graph(step("a", **settings), end()))
+    until = (NOW + timedelta(hours=hours)).isoformat()
+    scene.snoozed[scene.only, until] = Deadlines(due_at=NOW + timedelta(hours=hours))
+    return scene, command("snooze", "ann", scene.only, until=until, reason="waits for steel")
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
@@ -165,6 +196,17 @@ CASES: dict[str, Callable[[], Case]] = {
     "on_hold": lambda: _held(lambda scene: command("start", "ann", scene.only)),
     "reason_required": lambda: _at_line("complete", "sue", force="short"),
     "own_approval": _approved_by_ann,
+    "delegated_by_another": _delegated,
+    "due_beyond_limit": lambda: _put_off(30, expected_duration="PT8H", max_duration="P1D"),
+    "due_in_the_past": lambda: _put_off(-1, expected_duration="PT8H"),
+    "four_eyes": lambda: _barred("four_eyes", step="Weld"),
+    "not_candidate": lambda: _barred("not_candidate", candidates="role operator"),
+    "not_delegated": _handed_back,
+    "not_due": lambda: _put_off(5),
+    "revisit_by_another": lambda: _barred("revisit_by_another"),
+    "revisit_by_same": lambda: _barred("revisit_by_same", previous_name="bob"),
+    "same_assignee": _given_to_its_holder,
+    "unassignable": lambda: _barred("unassignable", reason="they may not work on steps"),
     "requirements_unmet": lambda: _on(Scene(graph(step("a", requirements=[gate()]), end())), "complete"),
     "second_person_required": lambda: _witnessed(None),
     "self_confirmation": lambda: _witnessed("sue"),

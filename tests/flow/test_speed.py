@@ -14,8 +14,8 @@ from models.flow.carry import carry, restore
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
 from models.flow.facts import Facts
-from models.flow.instance import next_deadline
 from models.flow.state import Ref, State
+from models.flow.timing import next_deadline
 from tests.flow.scene import INSTANCE, LINE, NOW, PERMISSIONS, graph, step
 
 MANY = 10_000

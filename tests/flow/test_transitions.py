@@ -24,6 +24,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "execution_cancelled": {},
     "execution_diverted": {"by": "sue", "how": "move", "status": "skipped"},
     "execution_restored": {"by": "sue", "reason": "a slip of the hand", "assignee": "ann"},
+    "execution_reassigned": {"by": "sue", "how": "reassign"},
     "signoff_awaited": {"by": "ann"},
     "batch_awaited": {"by": "ann"},
 }
@@ -38,6 +39,8 @@ def test_each_arrow_is_what_evolve_does(move: Move) -> None:
     given = {**EVENTS[move.event]} | ({"status": move.after.value} if "status" in EVENTS[move.event] else {})
     if move.event == "execution_restored" and move.after is S.PENDING:
         given["assignee"] = None
+    if move.event == "execution_reassigned":
+        given["to"] = None if move.after is S.PENDING else "bob"
     event = TYPES[move.event](ref=REF, at=NOW, **given)
     after = fold(State(instance_id=INSTANCE, tokens=tokens), [event]).tokens.get(REF)
     if move.after in OPEN:

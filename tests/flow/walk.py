@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from models.flow.cohorts import pack, unpack
 from models.flow.decide import decide
 from models.flow.errors import REFUSALS, FlowError
 from models.flow.evolve import apply, fold
+from models.flow.facts import Deadlines
 from models.flow.folding import fold_packed
 from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
@@ -54,6 +56,7 @@ ANYTHING = (
     "complete", "complete", "claim", "start", "release", "signoff", "recheck", "check_deadlines", "hold", "child",
     "begin", "odd", "withdraw", "skip", "move", "rewind", "add", "remove",
     "undo", "split", "merge", "incident",
+    "reassign", "delegate", "hand_back", "snooze", "prioritise", "check_deadlines",
 )  # fmt: skip
 
 TOGETHER = tuple(kind for kind in ANYTHING if kind not in {"undo", "rewind", "remove", "incident"})
@@ -93,7 +96,18 @@ def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd
         case "recheck":
             return cmd.Recheck(ref=ref)
         case "check_deadlines":
-            return cmd.CheckDeadlines(now=scene.now)
+            return cmd.CheckDeadlines(ref=ref, now=scene.now)
+        case "reassign" | "delegate":
+            return _pass_on(data, kind, actor, ref)
+        case "hand_back":
+            return command(kind, actor, ref)
+        case "snooze":
+            later = scene.now + timedelta(hours=data.draw(st.integers(-1, 30), label="later"))
+            marks = (later,) * len(scene.token(ref).marks) if ref in scene.state.tokens else ()
+            scene.snoozed[ref, later.isoformat()] = Deadlines(due_at=later, marks=marks)
+            return command(kind, actor, ref, until=later.isoformat(), reason="waits for steel")
+        case "prioritise":
+            return command(kind, actor, ref, priority=3)
         case "hold":
             return hold(actor)
         case "resume":
@@ -115,6 +129,12 @@ def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd
             return _child(data, scene)
         case _:
             return _odd(data, actor)
+
+
+def _pass_on(data: st.DataObject, kind: str, actor: str, ref: Ref) -> cmd.Command:
+    anybody = ["ann", "bob", "chief"] + ([None] if kind == "reassign" else [])
+    to = data.draw(st.sampled_from(anybody), label="to")
+    return command(kind, actor, ref, to=to, reason=data.draw(st.sampled_from([REASON, "short"]), label="reason"))
 
 
 def _complete(data: st.DataObject, scene: Scene, actor: str, ref: Ref) -> cmd.Command:

@@ -1,0 +1,33 @@
+"""Errors around planning: calendars and absences."""
+
+from models.store.errors import StoreError
+
+
+class CalendarUnknownError(StoreError):
+    """There is no calendar {id} here; GET /api/calendars/ lists them."""
+
+    code = "calendar_unknown"
+
+
+class CalendarKeyTakenError(StoreError):
+    """The site '{key}' has a calendar already. Change that one."""
+
+    code = "calendar_key_taken"
+
+
+class CalendarInvalidError(StoreError):
+    """The calendar cannot be computed with: {why}."""
+
+    code = "calendar_invalid"
+
+
+class AbsenceUnknownError(StoreError):
+    """There is no absence {id} here; GET /api/absences/ lists them."""
+
+    code = "absence_unknown"
+
+
+class AbsenceInvalidError(StoreError):
+    """The absence cannot be entered: {why}."""
+
+    code = "absence_invalid"
