@@ -16,16 +16,24 @@ from api.problems import Problem
 from api.schemas import executions as shapes
 from api.schemas.base import Body
 from api.services import Services
+<<<<<<< HEAD
 from models.enums import CommandOutcome
 from models.flow.authority import PERMISSIONS as DEVIATIONS
+=======
+from models.flow.deviations import PERMISSIONS as DEVIATIONS
+from models.flow.errors import FlowError
+>>>>>>> abf5e3c (Calendars, absences, reassigning and putting off over HTTP; ladders over weekends and holds on skipped time)
 from models.flow.incidents import RESOLVING
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, command_view, instance_of, repeated
+from models.store.identity import user_id_of
 from models.store.instance_lists import require_instance
 from models.store.people import Person
 
 NEEDS: Final[Mapping[str, str]] = {
     "signoff": "execution.signoff",
+    "reassign": "execution.reassign",
+    "prioritise": "execution.reassign",
     **DEVIATIONS,
     "undo": "execution.work",
     "retry_incident": RESOLVING,
@@ -103,6 +111,19 @@ async def send_to_workflow(
         shown = await command_view(session, caller.tenant_id, command_id)
     outcome = sent.settled[command_id].response.get("outcome")
     return JSONResponse({"command_id": str(command_id), "outcome": outcome, "subject_ids": shown["subject_ids"]})
+
+
+async def user_named(held: Services, caller: Principal, named: str) -> str:
+    """The id of a person who is named by id or username.
+
+    Raises:
+        FlowError: unassignable.
+    """
+    async with transaction(held, caller) as session:
+        found = await user_id_of(session, caller.tenant_id, named)
+    if found is None:
+        raise FlowError("unassignable", reason=f"there is no active person '{named}'")
+    return str(found)
 
 
 def authorise(caller: Principal, kind: str, args: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api import commanding
 from api.commanding import How
 from api.deps import Caller, Db, Held, needs
-from api.executing import COMMON, LATER, authorise, send_one
+from api.executing import COMMON, LATER, authorise, send_one, user_named
 from api.problems import document, responses
 from api.schemas import executions as shapes
 from models.flow.status import INSTANCE_CLOSED
@@ -19,6 +19,9 @@ from models.store.gate_errors import ExecutionUnknownError
 from models.store.views import execution_views
 
 router = APIRouter(tags=["executions"])
+
+BEARING = ("not_candidate", "four_eyes", "revisit_by_same", "revisit_by_another")
+"""Problems of whoever would take the work into their hands."""
 
 
 @router.get(
@@ -38,7 +41,7 @@ async def get_execution(execution_id: UUID, caller: Caller, session: Db) -> Any:
 @router.post(
     "/api/executions/{execution_id}/claim/",
     response_model=shapes.CommandAnswer,
-    responses={**LATER, **responses(*COMMON, "already_claimed", "already_done")},
+    responses={**LATER, **responses(*COMMON, *BEARING, "already_claimed", "already_done")},
 )
 async def claim_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
@@ -51,7 +54,7 @@ async def claim_execution(
 @router.post(
     "/api/executions/{execution_id}/start/",
     response_model=shapes.CommandAnswer,
-    responses={**LATER, **responses(*COMMON, "already_claimed", "already_done")},
+    responses={**LATER, **responses(*COMMON, *BEARING, "already_claimed", "already_done")},
 )
 async def start_execution(
     execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
@@ -69,6 +72,7 @@ async def start_execution(
         **responses(
             *COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
             "decision_unknown", "no_route", "visit_limit_reached", "reason_required", "own_approval",
+            *BEARING, "delegated_by_another",
         ),
     },
 )  # fmt: skip
@@ -118,6 +122,8 @@ async def bulk_executions(caller: Caller, held: Held, how: How, body: shapes.Bul
     """The same command for up to 10,000 executions; each has a result of its own."""
     args = _bulk_args(body)
     authorise(caller, body.action, args)
+    if body.to is not None:
+        args["to"] = await user_named(held, caller, body.to)
     person = commanding.person_of(caller, body.on_behalf_of)
     check_bulk(body.execution_ids)
     refused: list[dict[str, Any]] = []
@@ -180,5 +186,9 @@ def _bulk_args(body: shapes.Bulk) -> dict[str, Any]:
             return {"reason": body.reason, "to_step": body.to_step, "decision_result": body.decision_result}
         case "move" | "rewind":
             return {"reason": body.reason, "to_step": body.to_step}
+        case "reassign":
+            return {"reason": body.reason, "to": body.to}
+        case "prioritise":
+            return {"reason": body.reason, "priority": body.priority}
         case _:
             return {}

@@ -32,7 +32,7 @@ async def list_my_tasks(
     q: Annotated[str, Query(max_length=200, description="Part of workflow, subject or step.")] = "",
     kind: Literal["", "execution", "approval", "signature", "signoff", "deviation"] = "",
 ) -> Any:
-    """What I may do now: overdue first, then by due date, then by what has waited longest."""
+    """What I may do now: overdue first, then the most urgent, then by due date, then by what has waited longest."""
     narrowed = InboxFilter(kind=kind, category=category, overdue=overdue, site=site, search=q)
     found = await list_tasks(session, caller.person, narrowed, after=_place(asked), limit=asked.fetch)
     return JSONResponse(page(found, asked, key=place_of, show=task_json))
@@ -42,10 +42,10 @@ def _place(asked: Paging) -> Place | None:
     if asked.after is None:
         return None
     try:
-        soon, due, since, last, kind = asked.after
+        soon, rank, due, since, last, kind = asked.after
         if due != NEVER:
             datetime.fromisoformat(due)
         datetime.fromisoformat(since)
-        return Place(soon=bool(soon), due=due, since=since, id=str(UUID(last)), kind=str(kind))
+        return Place(soon=bool(soon), rank=int(rank), due=due, since=since, id=str(UUID(last)), kind=str(kind))
     except (ValueError, TypeError, AttributeError) as error:
         raise Problem("cursor_invalid") from error

@@ -1,5 +1,6 @@
 """Executions and the commands to them."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -54,6 +55,47 @@ class SignOff(Body):
     on_behalf_of: OnBehalfOf = None
 
 
+Priority = Annotated[int, Field(ge=-100, le=100)]
+
+
+class Reassign(Body):
+    """Into other hands, or back to the pool."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "ann", "reason": "Bob is on leave this week."}]})
+
+    to: str | None = Field(max_length=200, description="User id or username; null puts it back to the pool.")
+    reason: str = Field(max_length=10_000, description="At least 10 characters.")
+    on_behalf_of: OnBehalfOf = None
+
+
+class Delegate(Body):
+    """Have another person do it; it comes back to be completed."""
+
+    to: str = Field(max_length=200, description="User id or username.")
+    reason: Text = ""
+    on_behalf_of: OnBehalfOf = None
+
+
+class Snooze(Body):
+    """Due later."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"until": "2026-12-01T12:00:00Z", "reason": "The steel comes on Monday."}]}
+    )
+
+    until: datetime
+    reason: str = Field(min_length=1, max_length=10_000)
+    on_behalf_of: OnBehalfOf = None
+
+
+class Prioritise(Body):
+    """More or less urgent."""
+
+    priority: Priority
+    reason: Text = ""
+    on_behalf_of: OnBehalfOf = None
+
+
 class Bulk(Body):
     """The same command for many executions, also of several workflows."""
 
@@ -63,13 +105,17 @@ class Bulk(Body):
         }
     )
 
-    action: Literal["claim", "start", "complete", "release", "signoff", "skip", "move", "rewind"]
+    action: Literal[
+        "claim", "start", "complete", "release", "signoff", "skip", "move", "rewind", "reassign", "prioritise"
+    ]
     execution_ids: list[UUID] = Field(max_length=10_000)
     decision_result: str = Field(default="", max_length=100)
     notes: Text = ""
     reason: Text = Field(default="", description="For release and deviations.")
     to_step: StepKey | None = Field(default=None, description="For skip, move and rewind: key of a step.")
     comment: Text = Field(default="", description="For signoff.")
+    to: str | None = Field(default=None, max_length=200, description="For reassign: user id or username; null: nobody.")
+    priority: Priority = Field(default=0, description="For prioritise.")
     force: Force | None = None
     on_behalf_of: OnBehalfOf = None
 

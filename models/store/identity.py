@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -296,3 +296,16 @@ def _drafts(user_id: UUID, old: dict[str, Any], new: dict[str, Any], changes: Us
     if changes.password is not None:
         drafts.append(AuditDraft(action="user.password_set", object_type="user", object_id=user_id))
     return drafts
+
+
+_NAMED = text(
+    "SELECT id FROM user_account WHERE tenant_id = :tenant AND is_active AND NOT is_service"
+    " AND (id::text = :named OR lower(username) = lower(:named))"
+)
+
+
+async def user_id_of(session: AsyncSession, tenant_id: UUID, named: str) -> UUID | None:
+    """The active person who is named by id or username; None where there is none."""
+    connection = await session.connection()
+    found: UUID | None = (await connection.execute(_NAMED, {"tenant": tenant_id, "named": named})).scalar()
+    return found

@@ -1,7 +1,7 @@
 """The inbox of one person over everything: work to do, approvals to give, signatures, work of others to sign off.
 
-Sorted as one would work: overdue first, then by what is due, then by what has waited longest. What is offered here is
-decided again where it is done; the inbox never grants anything.
+Sorted as one would work: overdue first, then the most urgent, then by what is due, then by what has waited longest.
+What is offered here is decided again where it is done; the inbox never grants anything.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,7 @@ class Place:
     """The keyset of a task: where a page ended."""
 
     soon: bool
+    rank: int
     due: str
     since: str
     id: str
@@ -58,12 +59,25 @@ _NOT_MY_WORK = """
                     WHERE v.tenant_id = e.tenant_id AND v.execution_id = e.id AND v.given_by = :me
                       AND vr.requirement_type <> ALL(:uncovered))
 """
+_CANDIDATE = """
+    (s.config -> 'assignment' IS NULL
+     OR s.config -> 'assignment' ->> 'rule' <> ''
+     OR coalesce(jsonb_array_length(nullif(s.config -> 'assignment' -> 'roles', 'null')), 0)
+        + coalesce(jsonb_array_length(nullif(s.config -> 'assignment' -> 'users', 'null')), 0) = 0
+     OR s.config -> 'assignment' -> 'roles' ?| CAST(:roles AS text[])
+     OR s.config -> 'assignment' -> 'users' ?| CAST(:names AS text[]))
+"""
+"""For whom the step is, as far as SQL can tell: rules are evaluated when the work is claimed."""
 _EXECUTIONS = f"""
     SELECT 'execution' AS kind, e.id AS execution_id, CAST(NULL AS uuid) AS other_id, e.due_at AS due,
            e.overdue AS late, e.entered_at AS since
     {_OPEN} AND :may_work
-      AND (e.status = 'pending' OR (e.status IN ('claimed', 'in_progress') AND e.assigned_to = :me))
-"""
+      AND (e.status = 'pending' AND EXISTS (
+               SELECT FROM step s WHERE (s.tenant_id, s.id) = (e.tenant_id, e.step_id) AND {_CANDIDATE})
+           OR e.status IN ('claimed', 'in_progress') AND (e.assigned_to = :me OR EXISTS (
+               SELECT FROM absence a WHERE a.tenant_id = e.tenant_id AND a.user_id = e.assigned_to
+               AND a.delegate_id = :me AND now() >= a.starts_at AND now() < a.ends_at)))
+"""  # noqa: S608 - constants only
 _SIGNOFFS = f"""
     SELECT 'signoff', e.id, NULL, e.due_at, e.overdue, e.entered_at
     {_OPEN} AND :may_sign_off AND e.status = 'awaiting_signoff' AND {_NOT_MY_WORK}
@@ -103,6 +117,7 @@ _SIGNATURES = f"""
                       AND NOT EXISTS (SELECT FROM signature_void o
                                       WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
 """  # noqa: S608 - constants only
+<<<<<<< HEAD
 _DEVIATIONS = """
     SELECT 'deviation', coalesce(
                CAST(c.body -> 'execution_ids' ->> 0 AS uuid),
@@ -116,6 +131,9 @@ _DEVIATIONS = """
 """
 """Deviations that another person proposed; one of a whole workflow shows with one of its executions."""
 _PLACE = "NOT m.late, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
+=======
+_PLACE = "NOT m.late, -e.priority, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
+>>>>>>> abf5e3c (Calendars, absences, reassigning and putting off over HTTP; ladders over weekends and holds on skipped time)
 _TASKS = text(
     f"""
     WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES}
@@ -137,8 +155,8 @@ _TASKS = text(
       AND (:search = '' OR i.identifier ILIKE :like OR i.name ILIKE :like OR u.identifier ILIKE :like
            OR u.title ILIKE :like OR s.name ILIKE :like)
       AND (CAST(:after_id AS uuid) IS NULL OR ({_PLACE}) > (
-           CAST(:after_soon AS boolean), CAST(:after_due AS timestamptz), CAST(:after_since AS timestamptz),
-           CAST(:after_id AS uuid), CAST(:after_kind AS text)))
+           CAST(:after_soon AS boolean), CAST(:after_rank AS int), CAST(:after_due AS timestamptz),
+           CAST(:after_since AS timestamptz), CAST(:after_id AS uuid), CAST(:after_kind AS text)))
     ORDER BY {_PLACE}
     LIMIT :limit
     """  # noqa: S608 - constants only
@@ -170,6 +188,7 @@ async def list_tasks(
         search=narrowed.search,
         like=like(narrowed.search),
         after_soon=None if after is None else after.soon,
+        after_rank=None if after is None else after.rank,
         after_due=None if after is None else after.due,
         after_since=None if after is None else after.since,
         after_id=None if after is None else after.id,
@@ -182,6 +201,7 @@ def place_of(row: RowMapping) -> list[Any]:
     """The keyset of a row, for its cursor; `Place(*…)` reads it back."""
     return [
         not row["late"],
+        -row["priority"],
         NEVER if row["task_due"] is None else row["task_due"].isoformat(),
         row["since"].isoformat(),
         str(row["other_id"] or row["id"]),
