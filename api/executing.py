@@ -16,13 +16,9 @@ from api.problems import Problem
 from api.schemas import executions as shapes
 from api.schemas.base import Body
 from api.services import Services
-<<<<<<< HEAD
 from models.enums import CommandOutcome
 from models.flow.authority import PERMISSIONS as DEVIATIONS
-=======
-from models.flow.deviations import PERMISSIONS as DEVIATIONS
 from models.flow.errors import FlowError
->>>>>>> abf5e3c (Calendars, absences, reassigning and putting off over HTTP; ladders over weekends and holds on skipped time)
 from models.flow.incidents import RESOLVING
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, command_view, instance_of, repeated

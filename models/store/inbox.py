@@ -117,7 +117,6 @@ _SIGNATURES = f"""
                       AND NOT EXISTS (SELECT FROM signature_void o
                                       WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
 """  # noqa: S608 - constants only
-<<<<<<< HEAD
 _DEVIATIONS = """
     SELECT 'deviation', coalesce(
                CAST(c.body -> 'execution_ids' ->> 0 AS uuid),
@@ -130,10 +129,7 @@ _DEVIATIONS = """
       AND c.kind = ANY(:may_confirm)
 """
 """Deviations that another person proposed; one of a whole workflow shows with one of its executions."""
-_PLACE = "NOT m.late, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
-=======
 _PLACE = "NOT m.late, -e.priority, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
->>>>>>> abf5e3c (Calendars, absences, reassigning and putting off over HTTP; ladders over weekends and holds on skipped time)
 _TASKS = text(
     f"""
     WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES}
