@@ -1,10 +1,6 @@
 """Working calendars of sites, and who is away.
 
-<<<<<<<< HEAD:migrations/versions/0010_calendars_and_absences.py
 Revision: 0010, after 0009
-========
-Revision: 0009, after 0008
->>>>>>>> 3148c2f (Calendars come after what landed meanwhile; the API's description is current):migrations/versions/0009_calendars_and_absences.py
 Made: 2026-11-22 23:27:18.316416
 """
 
@@ -12,13 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-<<<<<<<< HEAD:migrations/versions/0010_calendars_and_absences.py
 revision = "0010"
 down_revision = "0009"
-========
-revision = "0009"
-down_revision = "0008"
->>>>>>>> 3148c2f (Calendars come after what landed meanwhile; the API's description is current):migrations/versions/0009_calendars_and_absences.py
 branch_labels = None
 depends_on = None
 
