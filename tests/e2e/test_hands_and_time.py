@@ -1,0 +1,244 @@
+"""Whose work it is and when it is late, over HTTP: assignment rules, delegation, absence, calendars, escalation."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.people import Json, Person, new_person
+
+WHY = "she is on leave until Monday"
+PATIENCE = 30
+
+
+def step(key: str, **fields: Any) -> Json:
+    """A step's JSON."""
+    return {"key": key, "name": key.title(), **fields}
+
+
+def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
+    """An edge's JSON."""
+    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition}
+
+
+END = step("stock", is_terminal=True, terminal_status="in_stock")
+
+
+def begun(admin: Person, *parts: Json, count: int = 1, **fields: Any) -> Json:
+    """A running workflow of a new approved process."""
+    graph = {"steps": [one for one in parts if "key" in one], "edges": [one for one in parts if "from_step" in one]}
+    draft = admin.post(
+        "/api/processes/",
+        {"name": f"Hands {uuid4().hex[:6]}", "category": "manufacturing", "subject_type": "Part", "graph": graph},
+        expect=201,
+    )
+    process = admin.post(f"/api/processes/{draft['id']}/approve/")
+    subjects = [{"subject_type": "Part", "identifier": f"SN-{uuid4().hex[:8]}"} for _ in range(count)]
+    body = {"process": process["id"], "subjects": subjects, **fields}
+    workflow: Json = admin.post("/api/workflows/", body, expect=201)
+    return workflow
+
+
+def at(person: Person, workflow: Json, key: str) -> Json:
+    """The open execution at a step."""
+    found = [one for one in person.items(f"/api/workflows/{workflow['id']}/executions/") if one["exited_at"] is None]
+    (only,) = [one for one in found if one["step"]["key"] == key]
+    return only
+
+
+def act(person: Person, execution: Json, action: str, body: Json | None = None, expect: int = 200) -> Json:
+    """A command to an execution; a refusal is its problem."""
+    answer: Json = person.post(f"/api/executions/{execution['id']}/{action}/", body or {}, expect=expect)
+    return answer
+
+
+def audited(person: Person, workflow: Json, action: str) -> list[Json]:
+    """Entries of the workflow's audit trail."""
+    return [one for one in person.items(f"/api/workflows/{workflow['id']}/audit/") if one["action"] == action]
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    """What `look` finds, as soon as it finds anything."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        found = look()
+        if found or time.monotonic() > until:
+            return found
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def olga(admin: Person) -> Iterator[Person]:
+    """An operator."""
+    with new_person(admin, "operator") as person:
+        yield person
+
+
+@pytest.fixture
+def emil(admin: Person) -> Iterator[Person]:
+    """An engineer."""
+    with new_person(admin, "engineer") as person:
+        yield person
+
+
+def test_a_step_is_for_its_candidates_and_only_they_see_it(admin: Person, olga: Person, emil: Person) -> None:
+    workflow = begun(admin, step("weld", config={"assignment": {"roles": ["engineer"], "priority": 9}}), END)
+    weld = at(admin, workflow, "weld")
+    assert weld["priority"] == 9
+    assert act(olga, weld, "claim", expect=403)["code"] == "not_candidate"
+    assert weld["id"] not in {task["id"] for task in olga.items("/api/my-tasks/")}
+    assert weld["id"] in {task["id"] for task in emil.items("/api/my-tasks/")}
+    assert act(emil, weld, "claim")["outcome"] == "claimed"
+
+
+def test_four_eyes_delegation_and_reassignment(admin: Person, olga: Person, emil: Person) -> None:
+    workflow = begun(
+        admin,
+        step("weld"),
+        step("inspect", config={"assignment": {"not_who_did": ["weld"]}}),
+        END,
+        edge("weld", "inspect"),
+    )
+    act(olga, at(olga, workflow, "weld"), "complete")
+    inspect = at(olga, workflow, "inspect")
+    assert act(olga, inspect, "claim", expect=403)["code"] == "four_eyes"
+    act(emil, inspect, "claim")
+    refused = act(emil, inspect, "delegate", {"to": olga.username}, expect=403)
+    assert refused["code"] == "four_eyes"
+    act(emil, inspect, "delegate", {"to": admin.username, "reason": "knows the gauge"})
+    assert act(admin, inspect, "complete", expect=409)["code"] == "delegated_by_another"
+    assert act(admin, inspect, "hand-back", {"reason": "measured"})["outcome"] == "handed_back"
+    assert act(olga, inspect, "reassign", {"to": olga.username, "reason": WHY}, expect=403)["code"] == "forbidden"
+    assert act(admin, inspect, "reassign", {"to": "nobody-here", "reason": WHY}, expect=422)["code"] == "unassignable"
+    assert (
+        act(admin, inspect, "reassign", {"to": admin.username, "reason": "short"}, expect=422)["code"]
+        == "reason_required"
+    )
+    done = act(admin, inspect, "reassign", {"to": admin.username, "reason": WHY})
+    assert done["execution"]["assigned_to"]["username"] == admin.username
+    assert act(admin, inspect, "complete")["outcome"] == "completed"
+    trail = [(one["new"]["how"], one["reason"]) for one in audited(admin, workflow, "execution_reassigned")]
+    assert sorted(trail) == [("delegate", "knows the gauge"), ("hand_back", "measured"), ("reassign", WHY)]
+
+
+def test_who_is_away_is_represented_with_the_trace_of_it(admin: Person, olga: Person, emil: Person) -> None:
+    workflow = begun(admin, step("weld"), END)
+    weld = at(olga, workflow, "weld")
+    act(olga, weld, "start")
+    now = datetime.now(UTC)
+    away = {
+        "delegate_id": emil.get("/api/me/")["id"],
+        "starts_at": (now - timedelta(hours=1)).isoformat(),
+        "ends_at": (now + timedelta(days=3)).isoformat(),
+        "reason": "holiday",
+    }
+    assert olga.post("/api/absences/", {**away, "ends_at": away["starts_at"]}, expect=422)["code"] == "absence_invalid"
+    absence = olga.post("/api/absences/", away, expect=201)
+    assert olga.post("/api/absences/", away, expect=422)["code"] == "absence_invalid"
+    assert emil.post(f"/api/absences/{absence['id']}/end/", expect=403)["code"] == "forbidden"
+    assert weld["id"] in {task["id"] for task in emil.items("/api/my-tasks/")}
+    assert act(emil, weld, "claim")["execution"]["assigned_to"]["username"] == emil.username
+    (entry,) = audited(admin, workflow, "execution_reassigned")
+    assert (entry["new"]["how"], entry["reason"]) == ("absence", f"stands in for {olga.username}")
+    ended = olga.post(f"/api/absences/{absence['id']}/end/")
+    assert ended["ends_at"] < away["ends_at"]
+    assert absence["id"] not in {one["id"] for one in olga.items("/api/absences/")}
+    assert absence["id"] in {one["id"] for one in olga.items("/api/absences/", past="true")}
+
+
+def test_two_claims_at_once_have_one_winner(admin: Person, olga: Person, emil: Person) -> None:
+    workflow = begun(admin, step("weld"), END)
+    weld = at(olga, workflow, "weld")
+    act(olga, weld, "claim")
+    refused = act(emil, weld, "claim", expect=409)
+    assert (refused["code"], refused["assignee_name"]) == ("already_claimed", olga.username)
+
+
+def test_a_site_works_by_its_calendar(admin: Person, olga: Person) -> None:
+    site = f"site-{uuid4().hex[:6]}"
+    shifts = [{"start": "08:00", "end": "12:00"}, {"start": "13:00", "end": "17:00"}]
+    week = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), shifts)
+    calendar = {"key": site, "name": "Munich", "time_zone": "Europe/Berlin", "week": week, "country": "DE"}
+    assert olga.post("/api/calendars/", calendar, expect=403)["code"] == "forbidden"
+    wrong = admin.post("/api/calendars/", {**calendar, "time_zone": "Europe/Atlantis"}, expect=422)
+    assert wrong["code"] == "calendar_invalid"
+    assert admin.post("/api/calendars/", {**calendar, "country": "XX"}, expect=422)["code"] == "calendar_invalid"
+    assert admin.post("/api/calendars/", {**calendar, "week": {}}, expect=422)["code"] == "calendar_invalid"
+    made = admin.post("/api/calendars/", calendar, expect=201)
+    assert admin.post("/api/calendars/", calendar, expect=409)["code"] == "calendar_key_taken"
+
+    def due() -> str:
+        workflow = begun(admin, step("weld", expected_duration="PT8H"), END, context={"site": site})
+        return str(at(admin, workflow, "weld")["due_at"])
+
+    # Workers see a new calendar within seconds: from then on nothing is due at night.
+    def by_the_calendar() -> bool:
+        moment = datetime.fromisoformat(due()) + timedelta(hours=1)
+        return moment.weekday() < 5 and 8 <= moment.hour <= 19
+
+    assert eventually(by_the_calendar)
+    changed = admin.patch(f"/api/calendars/{made['id']}/", {"exceptions": [{"date": "2026-12-24", "name": "closed"}]})
+    assert changed["exceptions"] == [{"date": "2026-12-24", "shifts": [], "name": "closed"}]
+
+
+def test_a_ladder_reminds_escalates_and_takes_the_escalation_edge(admin: Person, olga: Person) -> None:
+    ladder = {
+        "remind_before": ["PT1S"],
+        "levels": [
+            {"action": "raise_priority", "priority": 8},
+            {"after": "PT1S", "action": "reassign", "to": [f"user:{olga.username}"]},
+            {"after": "PT2S", "action": "route"},
+        ],
+    }
+    workflow = begun(
+        admin,
+        step("weld", expected_duration="PT2S", config={"escalation": ladder}),
+        step("chase"),
+        END,
+        edge("weld", "stock"),
+        edge("weld", "chase", "escalation"),
+        edge("chase", "stock"),
+    )
+    weld = at(admin, workflow, "weld")
+    eventually(lambda: audited(admin, workflow, "execution_diverted"))
+    trail = [one for one in admin.items(f"/api/workflows/{workflow['id']}/audit/") if one["execution"] == weld["id"]]
+    assert {one["action"] for one in trail} >= {
+        "execution_overdue", "execution_escalated", "priority_changed", "execution_reassigned", "execution_diverted",
+    }  # fmt: skip
+    assert admin.get(f"/api/executions/{weld['id']}/")["status"] == "cancelled"
+    assert admin.get(f"/api/executions/{weld['id']}/")["priority"] == 8
+    assert at(admin, workflow, "chase")["visit_number"] == 1
+
+
+def test_what_is_due_is_put_off_with_a_reason(admin: Person, olga: Person) -> None:
+    workflow = begun(admin, step("weld", expected_duration="P1D", max_duration="P3D"), END)
+    weld = at(olga, workflow, "weld")
+    later = datetime.now(UTC) + timedelta(days=2)
+    assert act(olga, weld, "snooze", {"until": later.isoformat()}, expect=422)["code"] == "request_invalid"
+    far = {"until": (later + timedelta(days=9)).isoformat(), "reason": "waits for steel"}
+    assert act(olga, weld, "snooze", far, expect=422)["code"] == "due_beyond_limit"
+    past = {"until": "2020-01-01T00:00:00Z", "reason": "waits for steel"}
+    assert act(olga, weld, "snooze", past, expect=422)["code"] == "due_in_the_past"
+    done = act(olga, weld, "snooze", {"until": later.isoformat(), "reason": "waits for steel"})
+    assert datetime.fromisoformat(done["execution"]["due_at"]) == later
+    (entry,) = audited(admin, workflow, "due_changed")
+    assert (entry["reason"], entry["new"]["how"]) == ("waits for steel", "snooze")
+
+
+def test_the_most_urgent_comes_first_in_the_inbox(admin: Person, olga: Person) -> None:
+    site = f"site-{uuid4().hex[:6]}"
+    workflow = begun(admin, step("weld"), END, count=3, context={"site": site})
+    tasks = olga.items("/api/my-tasks/", site=site)
+    last = tasks[-1]
+    act(admin, last, "prioritise", {"priority": 5})
+    first, *_ = olga.items("/api/my-tasks/", site=site, limit="1")
+    assert first["id"] == last["id"]
+    answer = admin.post(
+        "/api/executions/bulk/",
+        {"action": "reassign", "execution_ids": [one["id"] for one in tasks], "to": olga.username, "reason": WHY},
+    )
+    assert {one["outcome"] for one in answer["items"]} == {"reassigned"}
+    assert workflow["id"]
