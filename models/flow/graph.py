@@ -72,7 +72,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One stage; the flags are the seed's, durations are plain elapsed time (no calendar yet)."""
+    """One stage; the flags are the seed's, durations are working time of the site's calendar."""
 
     key: str
     name: str
@@ -94,7 +94,7 @@ class Step:
     ordered: bool = False
     """Its requirements are given in their order (DESIGN §3.1)."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that the core does not read: assignment rule, escalation policy, …"""
+    """Settings by family: assignment, escalation, …; `config_shape` checks those the product knows."""
     requirements: tuple[Requirement, ...] = ()
 
     @property

@@ -85,7 +85,7 @@ class Process(TenantRow, table=True):
 
 
 class Step(TenantRow, table=True):
-    """One stage of an approved version. Durations are plain elapsed time (no calendar yet)."""
+    """One stage of an approved version. Durations are working time of the site's calendar."""
 
     __tablename__ = "step"
     __table_args__ = (
