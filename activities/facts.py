@@ -115,6 +115,10 @@ class Reading:
         batch.deferred += [str(later.id) for later in beyond]
         return batch
 
+    async def assembled(self, command: Stored) -> Batch:
+        """A batch of one command that is not stored: for whoever only asks what it would come to."""
+        return cut([command], await self._executions(execution_ids(command)))
+
     async def add_rechecks(self, batch: Batch, rechecks: Sequence[Ref]) -> None:
         """Executions that the engine looks at by itself."""
         found = await self._executions(execution_id(self.instance, ref) for ref in rechecks)

@@ -315,3 +315,53 @@ def test_a_deviation_that_needs_two_persons_waits_for_the_second(
         assert names["deviation.rejected"]["actor"]["username"] == other.username
         assert names["deviation_confirmed"]["new"]["confirmer"] == other.username
         assert names["deviation_confirmed"]["actor"]["username"] == quality_manager.username
+
+
+def test_a_preview_says_what_would_happen_to_whom_and_writes_nothing(
+    admin: Person, engineer: Person, quality_manager: Person, line: Json
+) -> None:
+    workflow = begun(engineer, line, 3)
+    busy, *ready = [one["id"] for one in open_at(engineer, workflow, "wash")]
+    for one in ready:
+        engineer.post(f"/api/executions/{one}/complete/")
+    path = f"/api/workflows/{workflow['id']}"
+    before = quality_manager.items(f"{path}/audit/")
+
+    moving = {"action": "move", "execution_ids": [busy], "to_step": "scrap"}
+    seen = quality_manager.post(f"{path}/preview/", moving)
+    assert (seen["problem"], seen["second_person"], seen["subject_count"]) == (None, False, 3)
+    mine, *carried = seen["subjects"]
+    assert mine["happens"] == [
+        "leaves 'Wash', which is cancelled",
+        "enters 'Scrap'",
+        "completes 'Scrap'",
+        "ends as scrapped",
+    ]
+    assert (mine["asked"], mine["closes"][0]["status"]) == (True, "cancelled")
+    assert [(one["asked"], one["happens"]) for one in carried] == [
+        (False, ["completes 'Wash'", "enters 'Inspect'"])
+    ] * 2
+    assert {one["subject"]["type"] for one in seen["subjects"]} == {"Part"}
+
+    refused = engineer.post(f"{path}/preview/", moving)
+    assert refused["subjects"][0]["problem"]["code"] == "forbidden"
+    again = {"action": "complete", "execution_ids": [ready[0], busy]}
+    done = engineer.post(f"{path}/preview/", again)["subjects"]
+    assert {(one["problem"] or {}).get("code") for one in done if one["asked"]} == {None, "already_done"}
+    everybody = [one["subject"]["id"] for one in open_at(engineer, workflow, "wash")]
+    gone = quality_manager.post(f"{path}/preview/", {"action": "remove_subjects", "subject_ids": everybody})
+    assert gone["workflow"] == ["the workflow is cancelled"]
+    for action, words in (("hold", "the workflow is held"), ("cancel", "the workflow is cancelled")):
+        assert quality_manager.post(f"{path}/preview/", {"action": action})["workflow"] == [words]
+    split = {"action": "split", "groups": [{"lot": "x", "execution_ids": [busy], "to_step": "rework"}]}
+    assert quality_manager.post(f"{path}/preview/", split)["subject_count"] == 3
+    undone = {"action": "undo", "execution_ids": [ready[0]]}
+    assert engineer.post(f"{path}/preview/", undone)["subjects"][0]["problem"]["code"] == "nothing_to_undo"
+
+    assert quality_manager.items(f"{path}/audit/") == before
+    assert len(open_at(engineer, workflow, "wash")) == 3
+    two = begun(engineer, approved(admin, GUARDED), 1)
+    (execution,) = open_at(engineer, two, "make")
+    asked = {"action": "skip", "execution_ids": [execution["id"]]}
+    guarded = quality_manager.post(f"/api/workflows/{two['id']}/preview/", asked)
+    assert (guarded["second_person"], guarded["subjects"][0]["problem"]) == (True, None)
