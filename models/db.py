@@ -5,6 +5,7 @@ tenants, only what `models.store.tenancy` lists), as the owner (migrations, boot
 the end of a session's block is its commit; functions of the store never commit.
 """
 
+import select as descriptors
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,6 +14,8 @@ from uuid import UUID
 from psycopg.pq import TransactionStatus
 from pydantic import SecretStr
 from sqlalchemy import URL, Connection, bindparam, event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -79,11 +82,26 @@ def engine_for(url: str, *, role: str | None = None, pool_size: int = 10) -> Asy
         address,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={"options": _options(address, role)},
     )
     event.listen(engine.sync_engine, "commit", _refuse_to_commit_what_failed)
+    event.listen(engine.sync_engine, "checkout", _refuse_what_was_hung_up)
     return engine
+
+
+def _refuse_what_was_hung_up(connection: DBAPIConnection, *_: object) -> None:
+    """A pooled connection whose server went away; the pool then opens another.
+
+    The server says nothing on an idle connection, except that it hangs up: so a look at the socket tells what a
+    `SELECT 1` would, without a round trip for every transaction.
+    """
+    driver = connection.driver_connection
+    if driver.closed:
+        raise DisconnectionError
+    poll = descriptors.poll()
+    poll.register(driver.fileno(), descriptors.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError
 
 
 def _refuse_to_commit_what_failed(connection: Connection) -> None:

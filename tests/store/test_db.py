@@ -87,3 +87,22 @@ async def title(app: AsyncEngine, scene: Scene) -> str:
     async with tenant_session(app, scene.tenant) as session:
         found = await (await session.connection()).execute(text("SELECT title FROM subject"))
         return str(found.scalar_one())
+
+
+async def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
+    database: str, owner: AsyncEngine
+) -> None:
+    engine = engine_for(database, role=APP_ROLE, pool_size=1)
+    first = await process_of(engine)
+    assert await process_of(engine) == first, "the pool keeps its connection"
+    async with system_session(owner) as session:
+        closing = text("SELECT pg_terminate_backend(:pid, 10000)")
+        await (await session.connection()).execute(closing, {"pid": first})
+    assert await process_of(engine) != first
+    await engine.dispose()
+
+
+async def process_of(engine: AsyncEngine) -> int:
+    """The server process that answers."""
+    async with system_session(engine) as session:
+        return int((await (await session.connection()).execute(text("SELECT pg_backend_pid()"))).scalar_one())
