@@ -153,7 +153,7 @@ class _Advancing:
         await reading.add_siblings(batch)
         overdue = late(self._state, request.now) if request.work.deadlines else ()
         while True:
-            facts = await reading.facts(batch, request.now, self._entering(), overdue)
+            facts = await reading.facts(batch, request.now, self._entering(), overdue, self._ended())
             looks = replace(request.work, rechecks=self._looks(batch))
             commands = commands_of(looks, facts.commands, overdue, request.now)
             decision = await self._decide(commands, facts.facts())
@@ -189,6 +189,10 @@ class _Advancing:
     def _entering(self) -> Sequence[str]:
         """Steps that are entered without any execution leading there."""
         return (self._reading.graph.first.key,) if self._request.work.subjects else ()
+
+    def _ended(self) -> Sequence[str]:
+        """Nested instances whose end this batch brings."""
+        return [child for child, _ in self._request.work.children]
 
     def _carried_along(self, decision: Decision) -> list[Ref]:
         steps = self._reading.graph.steps

@@ -11,6 +11,7 @@ from uuid import UUID
 from activities.children import ENGINE_SOURCE
 from activities.contract import BATCH_EXECUTIONS, INSTANCE_KINDS, CommandRow
 from models.flow.facts import Done
+from models.flow.nesting import CHILD_INCIDENTS
 from models.flow.state import Ref
 from models.permissions import permissions_of
 from models.tables import StepExecution
@@ -70,6 +71,8 @@ class Batch:
     """What completed executions were, that are to be opened again."""
     numbers: dict[str, int] = field(default_factory=dict)
     """Subject id → number, of those that commands name."""
+    retried: dict[Ref, StepExecution] = field(default_factory=dict)
+    """Executions whose nested instances are to be started again."""
 
     def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
         """Take a command, and what its actor may do now.
@@ -104,6 +107,8 @@ class Batch:
                 self.diverted[ref] = execution
             if row.kind == "signoff":
                 self.signed[ref] = execution
+            if row.kind == "retry_child" or row.body.get("args", {}).get("code") in CHILD_INCIDENTS:
+                self.retried[ref] = execution
         self.add(row, tuple(refs))
 
 

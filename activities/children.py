@@ -11,16 +11,21 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.contract import COMMAND_KINDS
+from activities.definitions import Definition
+from activities.nesting import Nesting
 from activities.projection import Place
 from models.db import tenant_session
 from models.flow import events as ev
-from models.flow.graph import Graph, Requirement, RequirementType
 from models.flow.ids import requirement_id
 from models.flow.state import execution_id
+from models.requirements.child_workflow import NewSubjects, SubjectsFound, SubjectsMade, config_of
+from models.store.audit import AuditDraft, engine_actor
 from models.store.canonical import content_hash
 from models.store.identifiers import next_identifier, take_numbers
 from models.store.instances import create_instance, put_in_outbox
-from models.tables import Command, Process, StepExecution, Subject, SubjectType, WorkflowInstance
+from models.store.subject_types import subject_type_by_key
+from models.store.subjects import NewSubject, insert_subjects
+from models.tables import Command, Process, StepExecution, WorkflowInstance
 
 CHILD_ENDED_TOPIC = "child_ended"
 COMMANDS_TOPIC = "signal_commands"
@@ -36,92 +41,141 @@ _OPEN_CHILDREN = text(
 )
 
 
-class ChildProcessUnusableError(RuntimeError):
-    """A child_workflow requirement names a process that is missing, not approved, or takes another subject type."""
-
-
 async def create_child(
-    session: AsyncSession, engine: AsyncEngine, place: Place, graph: Graph, event: ev.ChildRequested
-) -> None:
-    """Write the pending rows of one nested instance: subjects by the requirement's rule, identifier, origin.
+    session: AsyncSession, engine: AsyncEngine, place: Place, definition: Definition, event: ev.ChildRequested
+) -> list[AuditDraft]:
+    """Write the pending rows of one nested instance that a requirement asks for.
+
+    Returns:
+        Audit entries of subjects made for it, for the parent's chain.
 
     Raises:
-        ChildProcessUnusableError: the requirement cannot be carried out as it is configured.
+        ChildProcessUnusableError: it cannot be started, which facts ought to have found out.
     """
-    requirement = next(r for r in graph.steps[event.ref.step].requirements if r.key == event.requirement)
-    parent = await session.get_one(WorkflowInstance, (place.tenant, place.instance))
+    steps = definition.graph.steps
+    requirement = next(r for r in steps[event.ref.step].requirements if r.key == event.requirement)
     asking = await session.get_one(StepExecution, (place.tenant, execution_id(place.instance, event.ref)))
-    process = await session.get(Process, (place.tenant, UUID(str(requirement.config["process_id"]))))
-    if process is None or process.status not in {"approved", "deprecated"}:
-        raise ChildProcessUnusableError(f"{requirement.name}: its process is not approved")
     kept = asking.kept_gates.get(requirement.key)
-    identifier = await next_identifier(engine, place.tenant, process.category, event.at.year)
-    subjects = await _subjects(session, engine, place, requirement, process, asking, identifier, event.at.year)
-    await create_instance(
+    reading = Nesting(session, place.tenant, place.instance, definition)
+    process = await reading.process_of(requirement)
+    config = config_of(requirement.config)
+    parent = await session.get_one(WorkflowInstance, (place.tenant, place.instance))
+    context = {target: parent.context.get(source) for target, source in config.context.items()}
+    identifier = await nested_identifier(session, engine, place, process["id"], event.at.year)
+    made: list[AuditDraft] = []
+    match config.subjects:
+        case SubjectsMade(new=new):
+            subjects, made = await make_subjects(session, engine, place, new, asking, identifier, event.at.year)
+        case SubjectsFound(rule=rule):
+            subjects = await reading.found(rule, process, event.ref.subject)
+        case _:
+            subjects = [asking.subject_id]
+    await start_nested(
         session,
-        tenant_id=place.tenant,
+        place,
+        parent,
+        asking,
+        process_id=process["id"],
         instance_id=UUID(event.child_id),
-        process=process,
         identifier=identifier,
+        name=config.name or f"{requirement.name} · {parent.identifier}",
+        context=context,
         subjects=subjects,
-        name=f"{requirement.name} · {parent.identifier}",
-        context={**_mapped(requirement, parent.context), "parent": parent.identifier},
-        owner_id=parent.owner_id,
-        created_by=parent.created_by,
-        parent_instance_id=place.instance,
-        triggered_by=asking.id,
         triggered_requirement_id=UUID(kept) if kept else requirement_id(place.process, event.ref.step, requirement.key),
         child_no=event.number,
         start_after=STARTED_BY_PARENT,
     )
+    return made
 
 
-def _mapped(requirement: Requirement, context: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = requirement.config.get("context") or {}
-    return {target: context.get(source) for target, source in wanted.items()}
+async def start_nested(
+    session: AsyncSession,
+    place: Place,
+    parent: WorkflowInstance,
+    asking: StepExecution,
+    *,
+    process_id: UUID,
+    instance_id: UUID,
+    identifier: str,
+    name: str,
+    context: Mapping[str, Any],
+    subjects: Sequence[UUID],
+    triggered_requirement_id: UUID | None = None,
+    child_no: int | None = None,
+    start_after: timedelta = timedelta(),
+) -> WorkflowInstance:
+    """Write a pending instance below another, whoever asks for it: it knows its parent, and its parent's people own it.
+
+    Args:
+        session: The transaction that holds the parent.
+        place: The parent.
+        parent: Its row.
+        asking: The execution that triggers it.
+        process_id: A version in force that takes these subjects.
+        instance_id: Also the id of its workflow.
+        identifier: From `nested_identifier`.
+        name: Shown in lists.
+        context: It also gets `parent`, the parent's identifier.
+        subjects: Ids, in order.
+        triggered_requirement_id: The requirement that waits for it; None where nothing does.
+        child_no: Its number within the requirement.
+        start_after: How long the outbox leaves the start of its workflow to the parent's.
+    """
+    process = await session.get_one(Process, (place.tenant, process_id))
+    return await create_instance(
+        session,
+        tenant_id=place.tenant,
+        instance_id=instance_id,
+        process=process,
+        identifier=identifier,
+        subjects=subjects,
+        name=name,
+        context={**context, "parent": parent.identifier},
+        owner_id=parent.owner_id,
+        created_by=parent.created_by,
+        parent_instance_id=place.instance,
+        triggered_by=asking.id,
+        triggered_requirement_id=triggered_requirement_id,
+        child_no=child_no,
+        start_after=start_after,
+    )
 
 
-async def _subjects(
+async def nested_identifier(
+    session: AsyncSession, engine: AsyncEngine, place: Place, process_id: UUID, year: int
+) -> str:
+    """The next number of the process's category, in a transaction of its own."""
+    process = await session.get_one(Process, (place.tenant, process_id))
+    return await next_identifier(engine, place.tenant, process.category, year)
+
+
+async def make_subjects(
     session: AsyncSession,
     engine: AsyncEngine,
     place: Place,
-    requirement: Requirement,
-    process: Process,
+    new: NewSubjects,
     asking: StepExecution,
-    identifier: str,
+    title: str,
     year: int,
-) -> list[UUID]:
-    rule = requirement.config.get("subjects", "same")
-    if rule == "same":
-        if asking.subject_type_id != process.subject_type_id:
-            raise ChildProcessUnusableError(f"{requirement.name}: its process takes another type of subject")
-        return [asking.subject_id]
-    kind = await session.get_one(SubjectType, (place.tenant, process.subject_type_id))
-    new = rule.get("new", {}) if isinstance(rule, dict) else {}
-    if new.get("type") != kind.key:
-        raise ChildProcessUnusableError(f"{requirement.name}: its process takes subjects of type {kind.key}")
-    # In a transaction of its own, as identifiers are: a counter held here would block the next child's identifier.
+) -> tuple[list[UUID], list[AuditDraft]]:
+    """New subjects with numbers of their type, and their audit entries.
+
+    The numbers are taken in a transaction of their own, as identifiers are: a counter held here would block the next
+    child's.
+    """
+    kind = await subject_type_by_key(session, place.tenant, new.type)
     async with tenant_session(engine, place.tenant) as own:
-        numbers = await take_numbers(own, place.tenant, kind.key.upper(), year, int(new.get("count", 1)))
+        numbers = await take_numbers(own, place.tenant, kind.key.upper(), year, new.count)
     made = [
-        Subject(
-            tenant_id=place.tenant,
-            id=uuid5(asking.id, f"subject/{requirement.key}/{identifier}/{number}"),
-            subject_type_id=kind.id,
+        NewSubject(
+            id=uuid5(asking.id, f"subject/{title}/{number}"),
             identifier=number,
-            title=f"{requirement.name} {identifier}",
-            attributes=dict(new.get("attributes", {})),
+            title=title,
+            attributes=dict(new.attributes),
         )
         for number in numbers
     ]
-    session.add_all(made)
-    await session.flush()
-    return [subject.id for subject in made]
-
-
-def nests(graph: Graph, step: str) -> bool:
-    """Whether executions of a step have nested instances."""
-    return any(one.requirement_type == RequirementType.CHILD_WORKFLOW for one in graph.steps[step].requirements)
+    return [one.id for one in made], await insert_subjects(session, engine_actor(place.tenant), kind, made)
 
 
 async def cascade(
@@ -137,6 +191,15 @@ async def cascade(
     """Hold, resume or cancel open children (all, or those `of` some executions), as commands by the same actor.
 
     Where the engine itself ended the instance (`by` None), the parent's creator stands for it.
+
+    Args:
+        session: The transaction that holds the parent.
+        place: The parent.
+        kind: The command.
+        by: Who caused it.
+        reason: Why.
+        seq: Position in the parent's journal, which names the commands.
+        of: Only children of these executions; None: all.
     """
     assert kind in COMMAND_KINDS  # noqa: S101 - a misspelt kind would wait for ever
     keys = {"tenant": place.tenant, "instance": place.instance, "of": None if of is None else list(of)}

@@ -18,7 +18,7 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Assigned, Barred, Deadlines, Done, Facts, Past, Target, Unmet, Visits
+from models.flow.facts import Assigned, Barred, Child, Deadlines, Done, EndedChild, Facts, Past, Target, Unmet, Visits
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -215,6 +215,7 @@ _KINDS: dict[str, Any] = {
     "hand_back": cmd.HandBack,
     "snooze": cmd.Snooze,
     "prioritise": cmd.Prioritise,
+    "retry_child": cmd.RetryChild,
     "hold": cmd.Hold,
     "resume": cmd.Resume,
     "cancel": cmd.Cancel,
@@ -235,6 +236,17 @@ GROUPING = frozenset({"split", "merge"})
 """Commands to the instance that name executions."""
 INSTANCE_KINDS = GROUPING | {"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects", "migrate"}
 COMMAND_KINDS = frozenset(_KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestedFacts:
+    """What is to be known of nested instances; empty where no step concerned has any (see `models.flow.facts`)."""
+
+    problems: Mapping[tuple[int, str, str], str] = field(default_factory=dict)
+    children: Mapping[Ref, Mapping[str, tuple[Child, ...]]] = field(default_factory=dict)
+    incidents: Mapping[Ref, str] = field(default_factory=dict)
+    ended: Mapping[str, EndedChild] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +278,7 @@ class BatchFacts:
     done: Mapping[Ref, Done] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
     target: Target | None = None
+    nested: NestedFacts = field(default_factory=NestedFacts)
 
     def facts(self) -> Facts:
         """As the core wants them."""
@@ -290,6 +303,11 @@ class BatchFacts:
             done=self.done,
             numbers=self.numbers,
             target=self.target,
+            child_problems=self.nested.problems,
+            children=self.nested.children,
+            incidents=self.nested.incidents,
+            ended=self.nested.ended,
+            context=self.nested.context,
         )
 
 

@@ -15,12 +15,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
 from activities.clock import Calendars, Clock
-from activities.contract import BatchFacts
+from activities.contract import BatchFacts, NestedFacts
 from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
 from activities.hands import Hands
+from activities.nesting import Nesting
 from models.flow.facts import Deadlines, Unmet
 from models.flow.graph import Graph, RequirementType, Step
+from models.flow.nesting import nested
 from models.flow.policies import LevelAction, escalation_of
 from models.flow.routing import escalation_targets, possible_targets
 from models.flow.state import Ref, State, execution_id
@@ -187,7 +189,12 @@ class Reading:
         )
 
     async def facts(
-        self, batch: Batch, now: datetime, entering: Sequence[str] = (), late: Sequence[Ref] = ()
+        self,
+        batch: Batch,
+        now: datetime,
+        entering: Sequence[str] = (),
+        late: Sequence[Ref] = (),
+        ended: Sequence[str] = (),
     ) -> BatchFacts:
         """Everything else, in bulk.
 
@@ -196,6 +203,7 @@ class Reading:
             now: workflow time.
             entering: steps that all subjects enter, besides those that the batch leads to.
             late: executions at which a moment has come.
+            ended: nested instances of which the end is to be noted.
         """
         routed = [ref for ref in late if _may_be_routed(self.graph.steps[ref.step])]
         ways = {
@@ -235,6 +243,7 @@ class Reading:
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             done=batch.done,
             numbers=batch.numbers,
+            nested=await self._nested(batch, [*targets, *entering], ended, everybody=bool(entering)),
         )
 
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
@@ -277,6 +286,18 @@ class Reading:
             asked["visits"] = Statement(_VISITS, {**keys, "subjects": sorted(set(subjects)), "steps": list(steps)})
         answers = dict(zip(asked, await self.wire.fetch(*asked.values()) if asked else (), strict=True))
         return answers.get("standing", ()), answers.get("visits", ())
+
+    async def _nested(
+        self, batch: Batch, steps: Sequence[str], ended: Sequence[str], *, everybody: bool
+    ) -> NestedFacts:
+        """Of processes that the steps start; without such a step no query."""
+        graph = self.graph
+        concerned = [key for key in steps if key in graph.steps and any(nested(graph.steps[key]))]
+        if not (concerned or ended or batch.retried):
+            return NestedFacts()
+        reading = Nesting(self.session, self.tenant, self.instance, self.definition)
+        subjects = None if everybody else sorted({ref.subject for ref in batch.executions})
+        return await reading.facts(subjects=subjects, steps=concerned, retried=tuple(batch.retried), ended=ended)
 
     async def _unmet(self, batch: Batch, standing: Sequence[Row]) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
         judged = self._to_judge(batch)

@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import settle
-from activities.children import cascade, create_child, nests, tell_parent
+from activities.children import cascade, create_child, tell_parent
 from activities.contract import RECORD, Cohort, Recorded, RecordRequest
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
@@ -38,8 +38,9 @@ from models.flow import events as ev
 from models.flow.batch import Outcome
 from models.flow.cohorts import pack, unpack
 from models.flow.graph import Graph
+from models.flow.nesting import nested
 from models.flow.state import Ref
-from models.store.audit import audit_entries, engine_actor
+from models.store.audit import AuditDraft, audit_entries, engine_actor
 from models.store.bulk import insertion
 from models.store.chain import next_link
 from models.store.chained import to_be_sealed
@@ -152,7 +153,7 @@ class Writing:
         if locked.seq == 0:
             cohorts = await self._with_origin(cohorts)
         trail = Trail(self.place, self.definition.graph, self.asked, self.before)
-        await self._change_rows(_alike(cohorts, outcomes))
+        trail.drafts += await self._change_rows(_alike(cohorts, outcomes))
         await tell(self.wire, self.place, cohorts, locked.seq + 1, self.wanted)
         for cohort in cohorts:
             if isinstance(cohort.event, ev.InstanceMigrated):
@@ -170,8 +171,13 @@ class Writing:
         self.wire.later(*entries.statements, Statement(_SEAL_AND_TELL, {**link, **position, **notice}))
         return Recorded(status="recorded", seq=seq, cohorts=for_the_run)
 
-    async def _change_rows(self, cohorts: Sequence[Cohort]) -> None:
-        """Project, and let follow what follows."""
+    async def _change_rows(self, cohorts: Sequence[Cohort]) -> list[AuditDraft]:
+        """Project, and let follow what follows.
+
+        Returns:
+            Audit entries of what else came into being.
+        """
+        drafts: list[AuditDraft] = []
         joined = starts_to_join(cohorts)
         starts = {start: cohorts[start].event for start in joined.values()}
         for number, cohort in enumerate(cohorts):
@@ -182,13 +188,16 @@ class Writing:
             session = await self.wire.session()
             if isinstance(cohort.event, ev.InstanceMigrated):
                 await self._migrate(session, cohort.event)
-            await self._follow(session, cohort, self.locked.seq + 1 + number)
+            drafts += await self._follow(session, cohort, self.locked.seq + 1 + number)
+        return drafts
 
     def _changes_only_rows(self, cohort: Cohort) -> bool:
         """Whether nothing follows, so that nothing has to be sent before the end."""
         match cohort.event:
             case ev.ExecutionEntered(ref=ref):
                 return not gates_follow(self.definition.graph, ref.step, entered=True)
+            case ev.ExecutionCompleted(ref=ref, forced=str()) if any(nested(self.definition.graph.steps[ref.step])):
+                return False
             case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
                 return not gates_follow(self.definition.graph, ref.step, entered=False)
             case ev.ExecutionClaimed() | ev.ExecutionStarted() | ev.ExecutionReleased() | ev.CommandRefused():
@@ -228,8 +237,8 @@ class Writing:
             for seq, cohort in enumerate(cohorts, start=locked.seq + 1)
         ]
 
-    async def _follow(self, session: AsyncSession, cohort: Cohort, seq: int) -> None:
-        """What an event entails beside its own rows: gates, children, the parent."""
+    async def _follow(self, session: AsyncSession, cohort: Cohort, seq: int) -> Sequence[AuditDraft]:
+        """What an event entails beside its own rows: gates, children, the parent; with the entries of new subjects."""
         match cohort.event:
             case ev.ExecutionEntered(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
@@ -237,19 +246,20 @@ class Writing:
             case ev.ExecutionCompleted(ref=ref) | ev.ExecutionCancelled(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
                 await close_gates_of(session, self.place, self.definition.graph, ref.step, ids, cohort.event.at)
-            case ev.ExecutionDiverted(ref=ref, by=by, reason=reason):
+                if isinstance(cohort.event, ev.ExecutionCompleted) and cohort.event.forced is not None:
+                    await self._abandon(session, self.definition.graph, cohort.event, ids, seq)
+            case ev.ExecutionDiverted(ref=ref):
                 graph = self.former or self.definition.graph
                 ids = self.place.ids(ref, cohort.subjects)
                 await close_gates_of(session, self.place, graph, ref.step, ids, cohort.event.at)
-                if nests(graph, ref.step):
-                    await cascade(session, self.place, "cancel", by, reason, seq, of=ids)
+                await self._abandon(session, graph, cohort.event, ids, seq)
             case ev.ExecutionRestored(ref=ref, at=at, reason=reason):
                 undoing = self.asked.get(cohort.command_id or "")
                 actor = engine_actor(self.place.tenant) if undoing is None else undoing.actor
                 await void_all(session, actor, self.place.ids(ref, cohort.subjects), reason, at)
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
-                await create_child(session, self.engine, self.place, self.definition.graph, asked)
+                return await create_child(session, self.engine, self.place, self.definition, asked)
             case ev.InstanceHeld(by=by, reason=reason):
                 await cascade(session, self.place, "hold", by, reason, seq)
             case ev.InstanceResumed(by=by, reason=reason):
@@ -261,6 +271,20 @@ class Writing:
                 await tell_parent(session, self.place, self.locked.parent, "completed")
             case _:
                 pass
+        return ()
+
+    async def _abandon(
+        self,
+        session: AsyncSession,
+        graph: Graph,
+        event: ev.ExecutionDiverted | ev.ExecutionCompleted,
+        ids: Sequence[UUID],
+        seq: int,
+    ) -> None:
+        """Children of a step that was left by another way than by being met are not wanted any more."""
+        if any(nested(graph.steps[event.ref.step])):
+            reason = event.reason if isinstance(event, ev.ExecutionDiverted) else event.forced or ""
+            await cascade(session, self.place, "cancel", event.by, reason, seq, of=ids)
 
 
 def _alike(cohorts: Sequence[Cohort], outcomes: Sequence[Outcome]) -> Sequence[Cohort]:

@@ -20,6 +20,7 @@ from models.enums import CommandOutcome
 from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.errors import FlowError
 from models.flow.incidents import RESOLVING
+from models.flow.nesting import RETRY_NEEDS
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, command_view, instance_of, repeated
 from models.store.identity import user_id_of
@@ -31,6 +32,7 @@ NEEDS: Final[Mapping[str, str]] = {
     "reassign": "execution.reassign",
     "prioritise": "execution.reassign",
     **DEVIATIONS,
+    "retry_child": RETRY_NEEDS,
     "undo": "execution.work",
     "retry_incident": RESOLVING,
     "resolve_incident": RESOLVING,

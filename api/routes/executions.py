@@ -111,6 +111,19 @@ async def sign_off_execution(
 
 
 @router.post(
+    "/api/executions/{execution_id}/retry-children/",
+    response_model=shapes.CommandAnswer,
+    responses={**LATER, **responses(*COMMON, "no_failed_child", "child_unusable")},
+)
+async def retry_children(
+    execution_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Claim | None, Body()] = None
+) -> Response:
+    """Start again the nested workflows of an execution that were cancelled or could not be started."""
+    given = body or shapes.Claim()
+    return await send_one(held, caller, how, execution_id, "retry_child", {}, given.on_behalf_of)
+
+
+@router.post(
     "/api/executions/bulk/",
     response_model=shapes.BulkAnswer,
     responses={

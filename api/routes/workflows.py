@@ -13,7 +13,7 @@ from activities.agreement import differences
 from api import commanding
 from api.commanding import How
 from api.deps import Caller, Db, Held, needs, require, transaction
-from api.paging import Page, moment_after, page
+from api.paging import Page, moment_after, page, word_after
 from api.past import AsOf, past
 from api.problems import Problem, responses
 from api.schemas import workflows as shapes
@@ -30,6 +30,7 @@ from models.store.instance_lists import (
     list_instances,
     require_instance,
 )
+from models.store.nested import descendant_json, list_descendants
 from models.store.starting import Start, check_owner
 from models.store.verify import verify_chain
 from models.store.views import execution_json, instance_json
@@ -212,6 +213,28 @@ async def list_workflow_audit(
         limit=asked.fetch,
     )
     return JSONResponse(page(found, asked, key=lambda one: [one["at"].isoformat(), str(one["id"])], show=audit_json))
+
+
+@router.get(
+    "/api/workflows/{workflow_id}/children/",
+    response_model=shapes.Descendants,
+    dependencies=READ,
+    responses=responses("forbidden", "not_found", "cursor_invalid"),
+)
+async def list_workflow_children(
+    workflow_id: UUID,
+    caller: Caller,
+    session: Db,
+    asked: Page,
+    status: Annotated[str, Query(max_length=200, description="One status or several with commas.")] = "",
+    depth: Annotated[int | None, Query(ge=1, le=100, description="Levels to show; all unless told.")] = None,
+) -> Any:
+    """The tree of nested workflows, each followed by its own children."""
+    await require_instance(session, caller.tenant_id, workflow_id)
+    found = await list_descendants(
+        session, caller.tenant_id, workflow_id, status=status, depth=depth, after=word_after(asked), limit=asked.fetch
+    )
+    return JSONResponse(page(found, asked, key=lambda one: [one["path"]], show=descendant_json))
 
 
 @router.get(

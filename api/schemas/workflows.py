@@ -158,6 +158,13 @@ class Related(Shape):
     status: Status
 
 
+class ProcessName(Shape):
+    """A process in short."""
+
+    key: str
+    name: str
+
+
 class WorkflowRef(Shape):
     """A workflow in short."""
 
@@ -202,6 +209,27 @@ class WorkflowDetail(Workflow, AsOfStamp):
     incidents: list[Incident]
     parent: Related | None
     children: list[Related]
+
+
+class Descendant(Related):
+    """A nested workflow in its tree; `depth` 1 is a child."""
+
+    process: ProcessName
+    depth: int
+    parent_instance: str
+    triggered_by: str | None = Field(description="The execution that asked for it.")
+    requirement: str | None = Field(description="The requirement that waits for it.")
+    child_no: int | None
+    created_at: str
+    completed_at: str | None
+    open_incidents: int
+
+
+class Descendants(Shape):
+    """A page of a tree."""
+
+    items: list[Descendant]
+    next_cursor: str | None
 
 
 class Difference(Shape):

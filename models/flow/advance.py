@@ -4,18 +4,18 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
 
 from models.flow import events as ev
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
 from models.flow.facts import Assigned, Deadlines
-from models.flow.graph import Graph, RequirementType, Step
+from models.flow.graph import Graph, Step
 from models.flow.incidents import resolve, stop
 from models.flow.moment import Given, Moment, given_before
+from models.flow.nesting import ask_for_children
 from models.flow.policies import assignment_of
 from models.flow.routing import Way, choose, within_limits
-from models.flow.state import Ref, Token, child_instance_id
+from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus
 
 Events = tuple[ev.Event, ...]
@@ -188,7 +188,7 @@ def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
     if step.ends_on_entry:
         ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")
         return (entered, ended, finish(moment, ref))
-    return (entered, *_stand_in(moment, ref, assigned), *_children(moment, ref, step))
+    return (entered, *_stand_in(moment, ref, assigned), *ask_for_children(moment, ref, step))
 
 
 def _stand_in(moment: Moment, ref: Ref, assigned: Assigned | None) -> Events:
@@ -209,13 +209,3 @@ def finish(moment: Moment, ref: Ref, terminal_status: str | None = None) -> ev.S
 
 def _end_of(graph: Graph, ref: Ref) -> str:
     return graph.steps[ref.step].terminal_status or "completed"
-
-
-def _children(moment: Moment, ref: Ref, step: Step) -> Iterator[ev.Event]:
-    for requirement in step.requirements:
-        if requirement.requirement_type != RequirementType.CHILD_WORKFLOW:
-            continue
-        count = requirement.config.get("count")
-        for number in range(1, (1 if count is None else int(count)) + 1):
-            child = str(child_instance_id(moment.state.instance_id, ref, requirement.key, number))
-            yield ev.ChildRequested(ref=ref, at=moment.now, requirement=requirement.key, child_id=child, number=number)

@@ -87,7 +87,8 @@ class _Known:
     def __init__(self, facts: Facts) -> None:
         self._visits = dict(facts.visits)
         self._closed = dict(facts.closed)
-        self.facts = replace(facts, visits=self._visits, closed=self._closed)
+        self._context = dict(facts.context)
+        self.facts = replace(facts, visits=self._visits, closed=self._closed, context=self._context)
 
     def note(self, event: ev.Event) -> None:
         """A visit more, or an execution that is closed from now on."""
@@ -109,6 +110,9 @@ class _Known:
                 self._uncount(ref)
             case ev.ExecutionRestored(ref=ref):
                 self._closed.pop(ref, None)
+            case ev.InstanceAmended(changes={"context": context}) if context is not None:
+                self._context.clear()
+                self._context.update(context)
             case _:
                 pass
 
@@ -125,6 +129,7 @@ _WORDS: dict[str, str] = {
     "retry_incident": "retried", "resolve_incident": "resolved", "split": "split", "merge": "merged",
     "reassign": "reassigned", "delegate": "delegated", "hand_back": "handed_back", "snooze": "snoozed",
     "prioritise": "prioritised",
+    "retry_child": "children_started",
 }  # fmt: skip
 
 

@@ -335,6 +335,16 @@ class Migrate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryChild:
+    """Start again the nested instances of an execution that failed or could not be started."""
+
+    kind: Literal["retry_child"] = "retry_child"
+    command_id: str | None
+    actor: str
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recheck:
     """Look again whether an execution moves by itself, or must be reopened because evidence went away."""
 
@@ -379,8 +389,9 @@ class NoteChildEnded:
 Deviation = Skip | Move | Rewind
 AssignmentCommand = Reassign | Delegate | HandBack | Snooze | Prioritise
 Repair = Undo | RetryIncident | ResolveIncident
+NestingCommand = RetryChild
 ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation | AssignmentCommand | Repair
 Regrouping = AddSubjects | RemoveSubjects | Split | Merge
 InstanceCommand = Hold | Resume | Cancel | Amend | Regrouping | Migrate
 InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
-Command = ExecutionCommand | InstanceCommand | InternalCommand
+Command = ExecutionCommand | NestingCommand | InstanceCommand | InternalCommand

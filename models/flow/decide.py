@@ -30,13 +30,12 @@ from models.flow.incidents import refuse_with_incident
 from models.flow.instance import (
     amend,
     cancel,
-    child_ended,
-    child_started,
     hold,
     resume,
 )
 from models.flow.migrating import migrate
 from models.flow.moment import Given, Moment
+from models.flow.nesting import child_ended, child_started, retry_child
 from models.flow.recheck import recheck
 from models.flow.signoff import sign_off
 from models.flow.state import State, Token
@@ -98,6 +97,8 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return amend(moment, command)
         case cmd.Migrate():
             return migrate(moment, command)
+        case cmd.RetryChild():
+            return retry_child(moment, command)
         case cmd.Recheck():
             return recheck(moment, command)
         case cmd.CheckDeadlines():

@@ -11,6 +11,10 @@ REFUSALS: Mapping[str, str] = {
     "already_claimed": "{assignee_name} works on this execution. Ask them to release it, or have it reassigned.",
     "already_done": "The work at this step is given already; it waits for its sign-off or for its batch.",
     "already_on_hold": "The instance is on hold already.",
+    "child_failed": "The child workflow {child} of '{requirement}' was {status}. "
+    "Have it started again, or complete with force.",
+    "child_unusable": "'{requirement}' cannot start its child workflow: {reason}. "
+    "Correct that, then have it tried again.",
     "decision_required": "This step decides the way on: send decision_result, one of {allowed}.",
     "decision_unknown": "'{decision_result}' is not a result of this step. Allowed: {allowed}.",
     "delegated_by_another": "{owner_name} delegated this to you: hand it back, and they complete it.",
@@ -32,6 +36,7 @@ REFUSALS: Mapping[str, str] = {
     "steps of the new version, or finish them first.",
     "migration_other_version": "The instance does not run on the version that this migration starts from. "
     "Make the plan anew.",
+    "no_failed_child": "No child workflow of this execution failed or is missing, so there is nothing to start again.",
     "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "four_eyes": "You did the step '{step}' for this subject, so another person has to do this one.",

@@ -6,6 +6,7 @@ Everything is sparse: an execution without an entry has no unmet requirement, a 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from models.flow.graph import Graph
 from models.flow.state import Ref
@@ -114,6 +115,26 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A nested instance that an execution asked for: its number within the requirement, and how it stands."""
+
+    number: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedChild:
+    """A nested instance at its end; its context does not change any more."""
+
+    identifier: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+EVERY_SUBJECT = -1
+"""Stands for the subject in a problem that concerns all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The outside world at one moment, for the commands of one batch."""
 
@@ -151,6 +172,21 @@ class Facts:
     """Subject id → its number, of those named by a command who belong to the instance."""
     target: Target | None = None
     """Where a migration leads; deadlines and visits are then those of its steps."""
+    child_problems: Mapping[tuple[int, str, str], str] = field(default_factory=dict)
+    """(subject or `EVERY_SUBJECT`, step, requirement) → why its nested process cannot be started there."""
+    children: Mapping[Ref, Mapping[str, tuple[Child, ...]]] = field(default_factory=dict)
+    """Requirement key → its children so far, of executions whose children are to be started again."""
+    incidents: Mapping[Ref, str] = field(default_factory=dict)
+    """The code of the open incident, of the same executions."""
+    ended: Mapping[str, EndedChild] = field(default_factory=dict)
+    """Children of which this batch brings the end."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """The instance's context, where children have ended."""
+
+    def child_problem(self, subject: int, step: str, requirement: str) -> str | None:
+        """Why a requirement cannot start its process for a subject; None where it can."""
+        of_all = self.child_problems.get((EVERY_SUBJECT, step, requirement))
+        return of_all or self.child_problems.get((subject, step, requirement))
 
     def may(self, actor: str, permission: str) -> bool:
         """Whether the actor holds the permission now."""

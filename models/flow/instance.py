@@ -73,19 +73,3 @@ def amend(moment: Moment, command: cmd.Amend) -> Events:
     """
     _authorise(moment, command.actor, None)
     return (ev.InstanceAmended(at=moment.now, by=command.actor, changes=command.changes, reason=command.reason),)
-
-
-def child_started(moment: Moment, command: cmd.NoteChildStarted) -> Events:
-    """The child's workflow runs; a second notice changes nothing."""
-    child = moment.state.children.get(command.child_id)
-    if child is None or child.started:
-        return ()
-    return (ev.ChildStarted(ref=child.ref, at=moment.now, child_id=command.child_id),)
-
-
-def child_ended(moment: Moment, command: cmd.NoteChildEnded) -> Events:
-    """The child is over; the execution that asked for it is looked at again."""
-    child = moment.state.children.get(command.child_id)
-    if child is None:
-        return ()
-    return (ev.ChildEnded(ref=child.ref, at=moment.now, child_id=command.child_id, status=command.status),)

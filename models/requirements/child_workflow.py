@@ -1,13 +1,15 @@
 """Child workflow: nested instances that the engine starts on entry. Derived: met when enough of them completed."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from sqlalchemy import RowMapping, text
 
-from models.requirements.base import Asked, Config, Gate, Json, Key, Look, RequirementKind
+from models.flow.nesting import OnFailure
+from models.requirements.base import Asked, Config, ConfigProblem, Gate, Json, Key, Look, RequirementKind
+from models.requirements.expressions import problem_in
 from models.store.reading import fetch
 from models.tables import StepExecution
 
@@ -26,23 +28,59 @@ class NewSubjects(Config):
 
     type: str
     count: int = Field(default=1, ge=1, le=10_000)
+    attributes: dict[str, Any] = Field(default_factory=dict)
 
 
-class SubjectsRule(Config):
-    """`{"new": {"type", "count"}}`."""
+class SubjectsMade(Config):
+    """`{"new": {"type", "count", "attributes"}}`."""
 
     new: NewSubjects
 
 
+class FindingRule(Config):
+    """Which of the subjects there are.
+
+    Attributes:
+        type: key of their type.
+        equal: attribute → CEL over `subject`, `context`, `instance`: subjects whose attribute has that value. Found by
+            the database, so it is the way for many.
+        where: CEL over the candidate as well (`candidate`, or the type's key in lower case), true for those to take.
+    """
+
+    type: str
+    equal: dict[str, str] = Field(default_factory=dict)
+    where: str | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if not self.equal and self.where is None:
+            raise ValueError("say which subjects: give equal, where, or both")
+        return self
+
+
+class SubjectsFound(Config):
+    """`{"rule": {"type", "equal", "where"}}`."""
+
+    rule: FindingRule
+
+
 class ChildWorkflowConfig(Config):
-    """Which process (by id, by key, or by template) is started how often, with which subjects."""
+    """Which process (by id, by key, or by template) is started how often, with which subjects.
+
+    Attributes:
+        context: key of the child's context → key of ours, copied when it starts.
+        context_back: key of our context → key of the child's, copied when it completes.
+        on_failure: what a cancelled child means: it blocks, opens an incident, or counts as done.
+    """
 
     process_id: UUID | None = None
     process: str | None = None
     process_template: str | None = None
     count: int = Field(default=1, ge=1, le=1_000)
-    subjects: Literal["same"] | SubjectsRule | dict[str, Any] = "same"
-    context: dict[str, Any] = Field(default_factory=dict)
+    subjects: Literal["same"] | SubjectsMade | SubjectsFound = "same"
+    context: dict[str, str] = Field(default_factory=dict)
+    context_back: dict[str, str] = Field(default_factory=dict)
+    on_failure: OnFailure = OnFailure.BLOCK
     name: str = ""
 
 
@@ -53,14 +91,27 @@ class ChildWorkflowKind(RequirementKind):
     config_model = ChildWorkflowConfig
     derived = True
 
+    def further_problems(self, config: ChildWorkflowConfig) -> Iterable[ConfigProblem]:
+        """A rule whose expressions cannot run."""
+        if not isinstance(config.subjects, SubjectsFound):
+            return
+        rule = config.subjects.rule
+        expressions = {f"/subjects/rule/equal/{name}": one for name, one in rule.equal.items()}
+        if rule.where is not None:
+            expressions["/subjects/rule/where"] = rule.where
+        for pointer, expression in expressions.items():
+            problem = problem_in(expression)
+            if problem is not None:
+                yield ConfigProblem("config_invalid", pointer, problem)
+
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         """One query: the children of all executions."""
         children = await _children(look, [execution for _, at in asked for execution in at])
         found: dict[Key, str] = {}
         for gate, at in asked:
-            wanted = ChildWorkflowConfig(**gate.requirement.config).count
+            config = ChildWorkflowConfig(**gate.requirement.config)
             for execution in at:
-                reason = _missing(wanted, children.get((execution.id, gate.id), ()))
+                reason = _missing(config, children.get((execution.id, gate.id), ()))
                 if reason is not None:
                     found[execution.id, gate.id] = reason
         return found
@@ -80,9 +131,16 @@ async def _children(look: Look, executions: Sequence[StepExecution]) -> dict[Key
     return found
 
 
-def _missing(wanted: int, children: Sequence[RowMapping]) -> str | None:
+def config_of(config: Mapping[str, Any]) -> ChildWorkflowConfig:
+    """A published requirement's config in its shape."""
+    return ChildWorkflowConfig.model_validate(dict(config))
+
+
+def _missing(config: ChildWorkflowConfig, children: Sequence[RowMapping]) -> str | None:
+    wanted = config.count
     completed = sum(one["status"] == "completed" for one in children)
-    if completed >= wanted:
+    over = sum(one["status"] == "cancelled" for one in children) if config.on_failure is OnFailure.IGNORE else 0
+    if completed + over >= wanted:
         return None
     lost = [one["identifier"] for one in children if one["status"] == "cancelled"]
     running = [one["identifier"] for one in children if one["status"] not in {"completed", "cancelled"}]

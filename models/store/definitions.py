@@ -27,7 +27,7 @@ from models.store.refusals import (
     RevisionConflictError,
 )
 from models.store.subject_types import subject_type_by_key
-from models.tables import Process
+from models.tables import Process, SubjectType
 
 Json = dict[str, Any]
 
@@ -145,7 +145,7 @@ async def approve_process(
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
     check_status(process, ProcessStatus.DRAFT, ProcessStatus.IN_REVIEW)
     check_revision(process, base)
-    if problems := await unapproved_children(session, actor.tenant_id, process.graph):
+    if problems := await unusable_children(session, process):
         raise ProcessInvalidError(problems=problems)
     now, before = (await session.exec(select(func.now()))).one(), process.status
     dates = effective or Effective()
@@ -183,20 +183,34 @@ async def _tell_authors(session: AsyncSession, actor: Actor, process: Process, r
     await put_notice(session, actor.tenant_id, NoticeKind.PROCESS_APPROVED, recipients, about, said)
 
 
-async def unapproved_children(session: AsyncSession, tenant_id: UUID, graph: Json) -> list[Json]:
-    """A problem for each nested process that is not in force yet: its parent could never start it."""
+async def unusable_children(session: AsyncSession, process: Process) -> list[Json]:
+    """A problem for each nested process that its parent could never start: not in force, or for other subjects."""
     problems = []
-    for number, step in enumerate(graph.get("steps") or ()):
+    own = await session.get_one(SubjectType, (process.tenant_id, process.subject_type_id))
+    for number, step in enumerate(process.graph.get("steps") or ()):
         for place, requirement in enumerate(step.get("requirements") or ()):
-            given = (requirement.get("config") or {}).get("process_id")
-            if requirement.get("requirement_type") != "child_workflow" or given is None:
+            config = requirement.get("config") or {}
+            if requirement.get("requirement_type") != "child_workflow" or config.get("process_id") is None:
                 continue
-            child = await get_process(session, tenant_id, UUID(str(given)))
+            child = await get_process(session, process.tenant_id, UUID(str(config["process_id"])))
+            kind = await session.get_one(SubjectType, (process.tenant_id, child.subject_type_id))
+            path = f"steps[{number}].requirements[{place}].config"
+            given = _given_type(config.get("subjects"), own.key)
             if child.status not in IN_FORCE:
-                path = f"steps[{number}].requirements[{place}].config.process_id"
                 message = f"'{child.name}' is {child.status}. Have it approved first."
-                problems.append({"code": "child_not_approved", "path": path, "message": message})
+                problems.append({"code": "child_not_approved", "path": f"{path}.process_id", "message": message})
+            elif given != kind.key:
+                message = f"'{child.name}' takes subjects of type {kind.key}, not {given}."
+                problems.append({"code": "child_subject_mismatch", "path": f"{path}.subjects", "message": message})
     return problems
+
+
+def _given_type(subjects: Any, own: str) -> str:
+    """The key of the type of subjects that a requirement gives to its children."""
+    if not isinstance(subjects, dict):
+        return own
+    rule = subjects.get("new") or subjects.get("rule") or {}
+    return str(rule.get("type"))
 
 
 def check_status(process: Process, *allowed: ProcessStatus) -> None:

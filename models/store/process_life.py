@@ -19,7 +19,7 @@ from models.flow.errors import FlowError
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.audit import Actor, AuditDraft, audit_tenant
-from models.store.definitions import check_revision, check_status, unapproved_children
+from models.store.definitions import check_revision, check_status, unusable_children
 from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import get_process
 from models.store.reading import fetch
@@ -68,7 +68,7 @@ async def submit_process(
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
     check_status(process, ProcessStatus.DRAFT)
     check_revision(process, base)
-    if problems := await unapproved_children(session, actor.tenant_id, process.graph):
+    if problems := await unusable_children(session, process):
         raise ProcessInvalidError(problems=problems)
     process.submitted_at, process.submitted_by = datetime.now(UTC), actor.user_id
     recipients = Recipients(roles=roles_with("process.approve"), but=[actor.name])

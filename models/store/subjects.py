@@ -47,6 +47,18 @@ async def create_subjects(
     Raises:
         StoreError: subject_identifier_invalid, subject_identifier_taken, subject_attributes_invalid.
     """
+    await audit_tenant(session, actor, *await insert_subjects(session, actor, kind, new))
+    return [one.id for one in new]
+
+
+async def insert_subjects(
+    session: AsyncSession, actor: Actor, kind: SubjectType, new: Sequence[NewSubject]
+) -> list[AuditDraft]:
+    """As `create_subjects`; the audit entries are left to the caller's own chain.
+
+    Raises:
+        StoreError: subject_identifier_invalid, subject_identifier_taken, subject_attributes_invalid.
+    """
     identifiers = await _identifiers(session, actor.tenant_id, kind, new)
     for one, identifier in zip(new, identifiers, strict=True):
         _check_identifier(kind, identifier)
@@ -73,7 +85,7 @@ async def create_subjects(
         raise SubjectIdentifierTakenError(identifier=", ".join(identifiers[:3]), subject_type=kind.key) from error
     await _add_domain_rows(session, kind, rows)
     shown = ("identifier", "title", "attributes")
-    drafts = [
+    return [
         AuditDraft(
             action="subject.created",
             object_type="subject",
@@ -82,8 +94,6 @@ async def create_subjects(
         )
         for row in rows
     ]
-    await audit_tenant(session, actor, *drafts)
-    return [one.id for one in new]
 
 
 async def change_subject(

@@ -1,11 +1,15 @@
 """Ways through a process that the walks share: start it, meet the gates of an execution, walk to the end."""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from tests.e2e.people import Person
 
 Json = dict[str, Any]
+Found = TypeVar("Found")
+PATIENCE = 60.0
 
 LONGEST_WALK = 40
 
@@ -60,3 +64,12 @@ def walk(worker: Person, workflow: str, quality: Person, *others: Person) -> lis
             complete(worker, execution["id"], decision_result="pass")
             walked.append(execution["step"]["key"])
     raise AssertionError(f"no end after {LONGEST_WALK} rounds: {walked}")
+
+
+def eventually(ask: Callable[[], Found], holds: Callable[[Found], bool]) -> Found:
+    """The first answer that is as wanted; what nested workflows do, nobody waits for over HTTP."""
+    until = time.monotonic() + PATIENCE
+    while not holds(found := ask()):
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+    return found

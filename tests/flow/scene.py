@@ -14,7 +14,20 @@ from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
 from models.flow.evolve import fold
-from models.flow.facts import Assigned, Barred, Deadlines, Done, Facts, Past, Successor, Target, Unmet, Visits
+from models.flow.facts import (
+    Assigned,
+    Barred,
+    Child,
+    Deadlines,
+    Done,
+    EndedChild,
+    Facts,
+    Past,
+    Successor,
+    Target,
+    Unmet,
+    Visits,
+)
 from models.flow.graph import Graph, Step, parse_graph
 from models.flow.policies import escalation_of
 from models.flow.state import Ref, State, Token
@@ -97,6 +110,9 @@ class Scene:
     escalated_to: dict[tuple[Ref, int], str] = field(default_factory=dict)
     snoozed: dict[tuple[Ref, str], Deadlines] = field(default_factory=dict)
     stand_ins: dict[str, frozenset[str]] = field(default_factory=dict)
+    child_problems: dict[tuple[int, str, str], str] = field(default_factory=dict)
+    ended: dict[str, EndedChild] = field(default_factory=dict)
+    context: Json = field(default_factory=dict)
     events: list[ev.Event] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     target: Target | None = None
@@ -164,6 +180,11 @@ class Scene:
             done=self._done(),
             numbers=self._numbers(),
             target=self.target,
+            child_problems=self.child_problems,
+            children=self._children(),
+            incidents={event.ref: event.code for event in of_type(self.events, ev.IncidentOpened)},
+            ended=self.ended,
+            context=self.context,
         )
 
     def do(self, kind: str, actor: str = "ann", ref: Ref | None = None, **more: Any) -> Outcome:
@@ -237,6 +258,15 @@ class Scene:
                 event.by is not None
             ):
                 found[event.ref] = found.get(event.ref, frozenset()) | {event.by}
+        return found
+
+    def _children(self) -> dict[Ref, dict[str, tuple[Child, ...]]]:
+        ends = {event.child_id: event.status for event in of_type(self.events, ev.ChildEnded)}
+        found: dict[Ref, dict[str, tuple[Child, ...]]] = {}
+        for event in of_type(self.events, ev.ChildRequested):
+            child = Child(number=event.number, status=ends.get(event.child_id, "in_progress"))
+            of_step = found.setdefault(event.ref, {})
+            of_step[event.requirement] = (*of_step.get(event.requirement, ()), child)
         return found
 
     def _closed(self) -> dict[Ref, str]:
@@ -358,6 +388,7 @@ KINDS: dict[str, Any] = {
     "hand_back": cmd.HandBack,
     "snooze": cmd.Snooze,
     "prioritise": cmd.Prioritise,
+    "retry_child": cmd.RetryChild,
 }
 
 

@@ -169,7 +169,23 @@ def _put_off(hours: int, **settings: object) -> Case:
     return scene, command("snooze", "ann", scene.only, until=until, reason="waits for steel")
 
 
+def _nest(problem: str = "", child: str = "") -> Scene:
+    """A step that asks for a child; one that cannot be started, or one that ended."""
+    pilot = {"key": "pilot", "requirement_type": "child_workflow", "name": "Pilot"}
+    scene = Scene(graph(step("a", requirements=[pilot]), end()))
+    if problem:
+        scene.child_problems[-1, "a", "pilot"] = problem
+    if child:
+        scene.play(cmd.NoteChildEnded(child_id=next(iter(scene.state.children)), status=child))
+    return scene
+
+
 CASES: dict[str, Callable[[], Case]] = {
+    "child_unusable": lambda: (
+        scene := _nest(problem="'Pilot run' is retired", child="cancelled"),
+        command("retry_child", "sue", scene.only),
+    ),
+    "no_failed_child": lambda: (scene := _nest(), command("retry_child", "sue", scene.only)),
     "already_claimed": _claimed,
     "already_done": _waiting,
     "already_on_hold": lambda: _held(lambda _: hold()),
@@ -228,8 +244,12 @@ OF_THE_SHELL = {"internal_error", "unknown_command"}
 """Refused before the core sees the command, or because the core could not bear it."""
 
 
+OF_INCIDENTS = {"child_failed"}
+"""Says why a subject stopped; no command is refused with it."""
+
+
 def test_every_code_has_a_case() -> None:
-    assert set(CASES) | OF_THE_SHELL == set(REFUSALS)
+    assert set(CASES) | OF_THE_SHELL | OF_INCIDENTS == set(REFUSALS)
 
 
 @pytest.mark.parametrize("code", CASES)

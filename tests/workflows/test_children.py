@@ -141,15 +141,3 @@ async def test_the_end_of_a_child_reaches_a_parent_that_continued_as_new(plant: 
         id=instance,
     )
     assert len(await plant.histories(instance)) > 2
-
-
-async def test_a_child_process_that_was_retired_is_refused_with_its_name(plant: Plant) -> None:
-    child = await plant.approve(CHILD, "Child")
-    config = {"process_id": str(child.id)}
-    requirement = {"requirement_type": "child_workflow", "name": "Inspection", "config": config}
-    instance = await plant.begin(line(step("first"), step("nest", requirements=[requirement]), end()))
-    await plant.rows("UPDATE process SET status = 'retired' WHERE id = :id RETURNING 1", id=child.id)
-    refused = await plant.act(instance, "complete", Ref(0, "first"))
-    assert refused["code"] == "internal_error"
-    assert "Inspection" in refused["params"]["error"]
-    assert await plant.executions(instance) == [(0, "first", 1, "pending")]
