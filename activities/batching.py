@@ -64,6 +64,8 @@ class Batch:
     deferred: list[str] = field(default_factory=list)
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
     gated: dict[Ref, StepExecution] = field(default_factory=dict)
+    looked: dict[Ref, StepExecution] = field(default_factory=dict)
+    """Those that the engine looks at by itself."""
     signed: dict[Ref, StepExecution] = field(default_factory=dict)
     diverted: dict[Ref, StepExecution] = field(default_factory=dict)
     """Those that are left without a look at their evidence."""

@@ -18,7 +18,20 @@ from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import Assigned, Barred, Child, Deadlines, Done, EndedChild, Facts, Past, Target, Unmet, Visits
+from models.flow.facts import (
+    Assigned,
+    Barred,
+    Child,
+    Deadlines,
+    Done,
+    EndedChild,
+    Facts,
+    Past,
+    SentBack,
+    Target,
+    Unmet,
+    Visits,
+)
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -263,6 +276,7 @@ class BatchFacts:
     permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     unmet: tuple[tuple[Ref, tuple[Unmet, ...]], ...] = ()
+    sent_back: Mapping[Ref, SentBack] = field(default_factory=dict)
     workers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
     approvers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
     visits: tuple[tuple[int, str, int, int], ...] = ()
@@ -286,6 +300,7 @@ class BatchFacts:
             permissions={user: frozenset(held) for user, held in self.permissions.items()},
             names=self.names,
             unmet=dict(self.unmet),
+            sent_back=self.sent_back,
             workers={ref: frozenset(users) for ref, users in self.workers},
             approvers={ref: frozenset(users) for ref, users in self.approvers},
             visits={

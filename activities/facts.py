@@ -20,14 +20,15 @@ from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
 from activities.hands import Hands
 from activities.nesting import Nesting
-from models.flow.facts import Deadlines, Unmet
+from models.flow.facts import Deadlines, SentBack, Unmet
 from models.flow.graph import Graph, RequirementType, Step
 from models.flow.nesting import nested
 from models.flow.policies import LevelAction, escalation_of
-from models.flow.routing import escalation_targets, possible_targets
+from models.flow.routing import escalation_targets, possible_targets, reached_from
 from models.flow.state import Ref, State, execution_id
 from models.flow.status import OPEN, ExecutionStatus
 from models.requirements.registry import unmet_of, what_stands, workers_of
+from models.store.approvals import rejections_of
 from models.store.workers import approvers_of
 from models.tables import StepExecution
 from models.wire import Row, Statement, Wire
@@ -128,6 +129,7 @@ class Reading:
             ref = ref_of(execution)
             batch.executions[ref] = execution
             batch.gated[ref] = execution
+            batch.looked[ref] = execution
 
     async def add_beside(self, batch: Batch) -> None:
         """What deviations concern besides the executions that they name; nothing where there are none."""
@@ -210,6 +212,9 @@ class Reading:
             **{ref: possible_targets(self.graph, ref.step) for ref in batch.executions},
             **{ref: escalation_targets(self.graph, ref.step) for ref in routed},
         }
+        sent_back = await self._sent_back(batch)
+        for ref, sent in sent_back.items():
+            ways[ref] = (*ways[ref], *reached_from(self.graph, sent.to_step))
         chosen = targets_of(self.graph, batch.rows)
         targets = sorted({*chosen, *(key for keys in ways.values() for key in keys)})
         leaving = [ref.subject for ref in batch.executions] if batch.gated or batch.diverted else []
@@ -229,6 +234,7 @@ class Reading:
             permissions=batch.permissions,
             names=batch.names,
             unmet=await self._unmet(batch, standing),
+            sent_back=sent_back,
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
             visits=tuple((row.subject_no, row.step_key, row.last, row.counted) for row in visits),
@@ -305,6 +311,19 @@ class Reading:
             return ()
         found = await unmet_of(self.session, self.tenant, self.definition.process_id, self.graph, judged, standing)
         return tuple((ref_of(e), found[e.id]) for e in judged if found.get(e.id))
+
+    async def _sent_back(self, batch: Batch) -> dict[Ref, SentBack]:
+        """Rejections that take work back; steps without such an approval cost no query."""
+        asked = {
+            e.id: ref for ref, e in batch.looked.items() if self.graph.steps[ref.step].sends_back and e.status in OPEN
+        }
+        if not asked:
+            return {}
+        found: dict[Ref, SentBack] = {}
+        for row in await rejections_of(self.session, self.tenant, list(asked)):
+            sent = SentBack(to_step=row["back_to"], by=row["username"], comment=row["comment"])
+            found.setdefault(asked[row["execution_id"]], sent)
+        return found
 
     async def _workers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
         if not batch.signed:

@@ -91,7 +91,7 @@ def _to_look_at(steps: Mapping[str, Step], state: State) -> tuple[Ref, ...]:
     found = []
     for ref, token in state.tokens.items():
         step = steps[ref.step]
-        if step.moves_by_itself or token.status in DONE_BUT_OPEN:
+        if step.moves_by_itself or step.sends_back or token.status in DONE_BUT_OPEN:
             found.append(ref)
     return tuple(found)
 

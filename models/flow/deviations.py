@@ -45,17 +45,17 @@ def _diverted(moment: Moment, command: cmd.Deviation) -> Events:
         case cmd.Move():
             return go_to(moment, asked, target_of(moment, command.to_step), "move", "cancelled")
         case cmd.Rewind():
-            return _rewind(moment, asked, target_of(moment, command.to_step))
+            return _rewind(moment, asked, command.actor, target_of(moment, command.to_step))
         case _:
             assert_never(command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diversion:
-    """Which open execution is left, by whom and why, and the lot in which the subject goes on."""
+    """Which open execution is left, by whom (None: the engine) and why, and the lot in which the subject goes on."""
 
     ref: Ref
-    by: str
+    by: str | None
     reason: str
     lot: str
 
@@ -95,14 +95,14 @@ def go_to(moment: Moment, asked: Diversion, target: Step, how: str, status: Clos
     return (*ended, *_left(moment, asked, (ref,), how, status, target.key), *_enter(moment, asked, target, branch))
 
 
-def _rewind(moment: Moment, asked: Diversion, target: Step) -> Events:
+def _rewind(moment: Moment, asked: Diversion, by: str, target: Step) -> Events:
     """Everything since the last visit to the step, that visit included, counts no longer; then a new visit."""
     ref = asked.ref
     past = moment.facts.past.get((ref.subject, target.key))
     if past is None:
         raise FlowError("never_visited", step=target.name)
     branch = past.visit.branch
-    undone = roll_back(moment, past.since, asked.by, asked.reason)
+    undone = roll_back(moment, past.since, by, asked.reason)
     still_open = (*open_beside(moment.state, ref, branch), ref)
     gone = _left(moment, asked, still_open, "rewind", "rolled_back", target.key)
     return (*undone, *gone, *_enter(moment, asked, target, branch))

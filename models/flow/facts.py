@@ -27,6 +27,19 @@ class Unmet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentBack:
+    """An approval of an execution was rejected, and its requirement says where the work then goes back to.
+
+    Attributes:
+        by: the name of the approver; `comment` is theirs.
+    """
+
+    to_step: str
+    by: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visits:
     """How often a subject was at a step: the last visit number, and how many count to `max_visits`."""
 
@@ -143,6 +156,8 @@ class Facts:
     names: Mapping[str, str] = field(default_factory=dict)
     """User id → the name to show in a refusal."""
     unmet: Mapping[Ref, tuple[Unmet, ...]] = field(default_factory=dict)
+    sent_back: Mapping[Ref, SentBack] = field(default_factory=dict)
+    """Of executions that are looked at, whose approval was rejected; only where the step sends back."""
     workers: Mapping[Ref, frozenset[str]] = field(default_factory=dict)
     """Who claimed, worked, completed or gave evidence at an execution (four-eyes rules)."""
     approvers: Mapping[Ref, frozenset[str]] = field(default_factory=dict)

@@ -117,6 +117,14 @@ class Step:
         """True where the step goes on without a person once all is met."""
         return not self.requires_operator_completion and not self.is_decision_point
 
+    @property
+    def sends_back(self) -> bool:
+        """Whether a rejected approval takes the subject to another step, or to a new visit of this one."""
+        return any(
+            one.requirement_type == RequirementType.APPROVAL and one.config.get("on_reject")
+            for one in self.requirements
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:

@@ -1,4 +1,4 @@
-"""A look at one execution without a person: go on where all is met, reopen where evidence went away."""
+"""A look at one execution without a person: go on where all is met, reopen where evidence went away, or go back."""
 
 from models.flow import commands as cmd
 from models.flow import events as ev
@@ -7,6 +7,7 @@ from models.flow.errors import FlowError
 from models.flow.graph import Step
 from models.flow.incidents import stop
 from models.flow.moment import Given, Moment
+from models.flow.rejecting import send_back
 from models.flow.state import Ref, Token
 from models.flow.status import DONE_BUT_OPEN, ExecutionStatus, InstanceStatus
 
@@ -20,6 +21,8 @@ def recheck(moment: Moment, command: cmd.Recheck) -> Events:
     token = moment.state.tokens.get(ref)
     if token is None or moment.state.status is InstanceStatus.ON_HOLD:
         return ()
+    if gone := send_back(moment, ref):
+        return gone
     unmet = bool(moment.facts.unmet.get(ref))
     if token.status in DONE_BUT_OPEN:
         return _reopen(moment, ref) if unmet and not token.forced else _looked(moment, ref)

@@ -138,6 +138,11 @@ def escalation_targets(graph: Graph, step: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def reached_from(graph: Graph, step: str) -> tuple[str, ...]:
+    """A step and every one to which escalation edges can lead instead of it; none where there is no such step."""
+    return (step, *escalation_targets(graph, step)) if step in graph.steps else ()
+
+
 def _next_keys(graph: Graph, step: str) -> list[str]:
     if graph.steps[step].is_terminal:
         return []

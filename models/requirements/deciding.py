@@ -67,7 +67,8 @@ async def decide_approval(
     """
     if said.decision is ApprovalDecision.REJECTED and not said.comment.strip():
         raise FlowError("reason_required", minimum=1)
-    locked, request = await lock_request(session, person, approval_id)
+    rejects = said.decision is ApprovalDecision.REJECTED
+    locked, request = await lock_request(session, person, approval_id, rejecting=rejects)
     stage = pending_stage(request)
     seat = await _check_approver(session, person, request, stage, said)
     gate, gates = await gate_at(session, locked.execution, request["requirement_id"])
@@ -80,6 +81,7 @@ async def decide_approval(
     state = await _advance(session, request, stage, said, seat, shown, now)
     if state is ApprovalState.PENDING:
         await _tell_next_stage(session, person, locked, request)
+    takes_back = bool(request["back_to"]) and state is ApprovalState.REJECTED
     link.tell(
         f"approval.{said.decision.value}", "approval_request", approval_id,
         old={"state": request["state"], "stage": request["stage"]},
@@ -87,16 +89,22 @@ async def decide_approval(
             "state": state.value, "round": request["round"], "content_hash": shown,
             "self_approval": bool(seat.self_approval_reason),
             **({"delegated_from": str(seat.owner)} if seat.owner is not None else {}),
-            **({"back_to": request["back_to"]} if request["back_to"] and state is ApprovalState.REJECTED else {}),
+            **({"back_to": request["back_to"]} if takes_back else {}),
         },
         reason=said.comment.strip(),
     )  # fmt: skip
-    await finish_request(session, person, locked, link, request["requirement_id"], approval_id, state, now)
+    requirement = request["requirement_id"]
+    await finish_request(session, person, locked, link, requirement, approval_id, state, now, takes_back=takes_back)
     return approval_id
 
 
-async def lock_request(session: AsyncSession, person: Person, approval_id: UUID) -> tuple[Locked, RowMapping]:
+async def lock_request(
+    session: AsyncSession, person: Person, approval_id: UUID, *, rejecting: bool = False
+) -> tuple[Locked, RowMapping]:
     """Lock the execution that a request is for, then read the request: nobody changes it without that lock.
+
+    Work that was given already can still be rejected where that takes it back: an optional approval, say, of what
+    awaits its sign-off.
 
     Raises:
         StoreError: approval_unknown.
@@ -106,7 +114,8 @@ async def lock_request(session: AsyncSession, person: Person, approval_id: UUID)
     if found is None:
         raise ApprovalUnknownError(approval_id=str(approval_id))
     locked = await lock_execution(session, person.tenant_id, found["execution_id"])
-    await check_workable(session, locked, person, only_by_holder=False)
+    takes_back = rejecting and bool(found["back_to"])
+    await check_workable(session, locked, person, withdrawing=takes_back, only_by_holder=False)
     request = await request_of(session, person.tenant_id, approval_id)
     assert request is not None  # noqa: S101 - requests are never deleted
     return locked, request
@@ -255,9 +264,12 @@ async def _tell_next_stage(session: AsyncSession, person: Person, locked: Locked
 
 async def finish_request(
     session: AsyncSession, person: Person, locked: Locked, link: Sealing, requirement_id: UUID, request_id: UUID,
-    state: ApprovalState, now: datetime,
+    state: ApprovalState, now: datetime, *, takes_back: bool = False,
 ) -> None:  # fmt: skip
-    """Project where the requirement stands now, count the change, and seal it by one link."""
+    """Project where the requirement stands now, count the change, and seal it by one link.
+
+    `takes_back`: it was rejected, and the engine takes the work back.
+    """
     row = Projected(
         execution_id=locked.execution.id,
         requirement_id=requirement_id,
@@ -267,5 +279,5 @@ async def finish_request(
         by=person.id,
     )
     await project(session, person.tenant_id, [row])
-    await bump(session, person.tenant_id, [locked])
+    await bump(session, person.tenant_id, [locked], moves_work=takes_back)
     await link.finish(session, person.actor, now)

@@ -65,6 +65,20 @@ _NEWEST = text(
     ORDER BY execution_id, requirement_id, round DESC
     """
 )
+_REJECTIONS = text(
+    """
+    SELECT r.execution_id, r.back_to, a.comment, u.username
+    FROM (SELECT DISTINCT ON (execution_id, requirement_id) *
+          FROM approval_request WHERE tenant_id = :tenant AND execution_id = ANY(:executions)
+          ORDER BY execution_id, requirement_id, round DESC) r
+    CROSS JOIN LATERAL (SELECT v.tenant_id, v.user_id, v.comment FROM approval_response v
+                        WHERE (v.tenant_id, v.request_id) = (r.tenant_id, r.id) AND v.decision = 'rejected'
+                        ORDER BY v.at DESC, v.id DESC LIMIT 1) a
+    JOIN user_account u ON (u.tenant_id, u.id) = (a.tenant_id, a.user_id)
+    WHERE r.state = 'rejected' AND r.back_to <> ''
+    ORDER BY r.execution_id, r.decided_at, r.id
+    """
+)
 _LIST = text(
     """
     SELECT r.*, e.workflow_instance_id, e.step_key, s.name AS step_name, q.key AS requirement_key,
@@ -247,6 +261,11 @@ async def newest_requests(
     """The newest round of each execution and requirement."""
     rows = await fetch(session, _NEWEST, tenant=tenant_id, executions=list(execution_ids))
     return {(row["execution_id"], row["requirement_id"]): row for row in rows}
+
+
+async def rejections_of(session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """Where rejected approvals of executions send the work, the earliest first, with the answer that ended each."""
+    return await fetch(session, _REJECTIONS, tenant=tenant_id, executions=list(execution_ids))
 
 
 async def responses_of(

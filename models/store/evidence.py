@@ -277,13 +277,20 @@ async def project(session: AsyncSession, tenant_id: UUID, rows: Sequence[Project
     )
 
 
-async def bump(session: AsyncSession, tenant_id: UUID, locked: Sequence[Locked]) -> None:
-    """Count a change of evidence, and have the engine look where nobody else will tell it to."""
+async def bump(session: AsyncSession, tenant_id: UUID, locked: Sequence[Locked], *, moves_work: bool = False) -> None:
+    """Count a change of evidence, and have the engine look where nobody else will tell it to.
+
+    Args:
+        session: The transaction of the change.
+        tenant_id: Of the executions.
+        locked: Executions whose evidence changed.
+        moves_work: The change takes the work elsewhere, also from a step that a person completes.
+    """
     if not locked:
         return
     await run(session, _BUMP, {"tenant": tenant_id, "executions": [one.execution.id for one in locked]})
     for one in locked:
-        if one.tells_engine:
+        if one.tells_engine or moves_work:
             await put_in_outbox(session, tenant_id, CHANGED_TOPIC, str(one.instance.id), _where(one))
 
 

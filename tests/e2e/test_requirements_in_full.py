@@ -67,7 +67,7 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
          "allow_delegation": True, "stages": [{"mode": "any", "users": [quality_manager.username]}]},
         expect=201,
     )  # fmt: skip
-    workflow = begin(admin, gate("ok", "approval", template_id=template["id"], on_reject={"back_to": "work"}))
+    workflow = begin(admin, gate("ok", "approval", template_id=template["id"]))
     execution, at = at_work(engineer, workflow)
     request = at["ok"]["approval"]["id"]
     admin.patch(f"/api/approval-templates/{template['id']}/", {"stages": [{"roles": ["auditor"]}]})
@@ -85,7 +85,7 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
         done = deputy.post(f"/api/approvals/{again['id']}/reject/", {"comment": "burr on the edge"})
         assert done["responses"][0]["delegated_from"]["username"] == quality_manager.username
         blocked = engineer.post(f"/api/executions/{execution}/complete/", expect=409)
-        assert blocked["unmet"][0]["reason"] == "the approval was rejected; the work is to go back to 'work'"
+        assert blocked["unmet"][0]["reason"] == "the approval was rejected; correct the work, then request it again"
         third = engineer.post(f"/api/approvals/{again['id']}/re-request/", {"comment": "deburred"}, expect=201)
     quality_manager.post(f"/api/approvals/{third['id']}/approve/")
     assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
@@ -96,6 +96,47 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
         "approval.rejected",
         "approval.approved",
     } <= {*audited(admin, workflow)}
+
+
+def test_a_rejected_approval_takes_the_work_back_and_the_audit_trail_says_why(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    config = {"roles": ["quality_manager"], "on_reject": {"back_to": "make"}}
+    graph = {
+        "steps": [
+            {"key": "make", "name": "Make", "max_visits": 2},
+            {"key": "check", "name": "Check", "requirements": [gate("ok", "approval", **config)]},
+            {"key": "end", "name": "End", "is_terminal": True},
+        ],
+        "edges": [],
+    }
+    body = {"name": f"Back {uuid4().hex[:6]}", "category": "manufacturing", "subject_type": "Part", "graph": graph}
+    draft = admin.post("/api/processes/", body, expect=201)
+    workflow = start(admin, admin.post(f"/api/processes/{draft['id']}/approve/"), "Part", "P")
+
+    def made_and_rejected(comment: str) -> str:
+        engineer.post(f"/api/executions/{engineer.open_execution(workflow['id'])['id']}/complete/")
+        execution, at = at_work(engineer, workflow)
+        quality_manager.post(f"/api/approvals/{at['ok']['approval']['id']}/reject/", {"comment": comment})
+        return execution
+
+    rejected = made_and_rejected("porous")
+    eventually(lambda: engineer.open_execution(workflow["id"])["step"]["key"] == "make")
+    again = engineer.open_execution(workflow["id"])
+    assert (again["visit_number"], again["status"]) == (2, "pending")
+    left = engineer.get(f"/api/executions/{rejected}/")
+    assert (left["status"], left["next_step"]["key"]) == ("cancelled", "make")
+    [entry] = [
+        one for one in admin.items(f"/api/workflows/{workflow['id']}/audit/") if one["action"] == "execution_diverted"
+    ]
+    assert (entry["reason"], entry["new"]["how"]) == (
+        f"approval rejected by {quality_manager.username}: porous", "reject",
+    )  # fmt: skip
+
+    stuck = made_and_rejected("still porous")
+    eventually(lambda: admin.items("/api/incidents/", workflow=workflow["id"], state="open"))
+    [incident] = admin.items("/api/incidents/", workflow=workflow["id"], state="open")
+    assert (incident["code"], incident["execution"]) == ("visit_limit_reached", stuck)
 
 
 def test_a_checklist_takes_values_photos_and_reasons(admin: Person, engineer: Person) -> None:

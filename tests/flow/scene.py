@@ -23,6 +23,7 @@ from models.flow.facts import (
     EndedChild,
     Facts,
     Past,
+    SentBack,
     Successor,
     Target,
     Unmet,
@@ -104,6 +105,7 @@ class Scene:
     state: State = field(default_factory=lambda: State(instance_id=INSTANCE))
     now: datetime = NOW
     unmet: set[Ref] = field(default_factory=set)
+    sent_back: dict[Ref, SentBack] = field(default_factory=dict)
     approvers: dict[Ref, frozenset[str]] = field(default_factory=dict)
     barred: dict[Ref, Barred] = field(default_factory=dict)
     assigned: dict[tuple[int, str], Assigned] = field(default_factory=dict)
@@ -166,6 +168,7 @@ class Scene:
             permissions=PERMISSIONS,
             names=NAMES,
             unmet={ref: _why(ref) for ref in self.unmet if ref in self.state.tokens},
+            sent_back=self.sent_back,
             workers=self._workers(),
             approvers=self.approvers,
             visits=self._visits(),

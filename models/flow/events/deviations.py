@@ -12,7 +12,8 @@ class ExecutionDiverted:
     """Left the step by another way than by being done.
 
     Attributes:
-        how: `skip`, `move`, `rewind`, `remove`, `undo`, `migrate`, or `join` (other branches were enough).
+        how: `skip`, `move`, `rewind`, `remove`, `undo`, `migrate`, `escalate`, `reject` (of an approval), or
+            `join` (other branches were enough).
         status: what the execution is from now on: `skipped`, `cancelled` or `rolled_back`.
         to_step: where the subject goes next; None where it goes nowhere.
     """
