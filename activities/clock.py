@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.facts import Deadlines
-from models.flow.graph import Graph, Step
+from models.flow.graph import Graph, Step, timer_of
 from models.flow.policies import escalation_of
 from models.flow.state import State
 from models.store.calendars import DEFAULT_KEY, calendars_of
@@ -64,7 +64,7 @@ class Clock:
 
     async def deadlines(self, graph: Graph, steps: Sequence[str], now: datetime) -> dict[str, Deadlines]:
         """Step key → deadlines of an execution that is entered now; only of steps that have any."""
-        timed = [step for step in map(graph.steps.__getitem__, steps) if step.expected_duration or step.max_duration]
+        timed = [step for step in map(graph.steps.__getitem__, steps) if _is_timed(step)]
         if not timed:
             return {}
         calendar = await self._calendar()
@@ -93,6 +93,10 @@ class Clock:
         return await self.calendars.of_instance(self.session, self.tenant, self.instance)
 
 
+def _is_timed(step: Step) -> bool:
+    return bool(step.expected_duration or step.max_duration or timer_of(step))
+
+
 def deadlines_of(step: Step, calendar: WorkingCalendar | None, now: datetime) -> Deadlines:
     """Due time, hard limit, reminders and levels of an execution of `step` that is entered now."""
     due = _after(calendar, now, step.expected_duration)
@@ -100,7 +104,14 @@ def deadlines_of(step: Step, calendar: WorkingCalendar | None, now: datetime) ->
         due_at=due,
         limit_at=_after(calendar, now, step.max_duration),
         marks=() if due is None else marks_of(step, calendar, due),
+        wake_at=_rings(step, calendar, now),
     )
+
+
+def _rings(step: Step, calendar: WorkingCalendar | None, now: datetime) -> datetime | None:
+    """When its timer rings: an oven also burns at night, so only where the step says so is working time counted."""
+    wait = timer_of(step)
+    return _after(calendar if wait and step.config["timer"].get("working_time") else None, now, wait)
 
 
 def marks_of(step: Step, calendar: WorkingCalendar | None, due: datetime) -> tuple[datetime, ...]:

@@ -22,6 +22,7 @@ from models.flow.facts import (
     Assigned,
     Barred,
     Child,
+    Computed,
     Deadlines,
     Done,
     EndedChild,
@@ -287,6 +288,7 @@ class BatchFacts:
     assigned: Mapping[tuple[int, str], Assigned] = field(default_factory=dict)
     escalated_to: Mapping[tuple[Ref, int], str] = field(default_factory=dict)
     stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    computed: tuple[tuple[Ref, Computed], ...] = ()
     closed: tuple[tuple[Ref, str], ...] = ()
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
     done: Mapping[Ref, Done] = field(default_factory=dict)
@@ -313,6 +315,7 @@ class BatchFacts:
             assigned=self.assigned,
             escalated_to=self.escalated_to,
             stand_ins=self.stand_ins,
+            computed=dict(self.computed),
             closed=dict(self.closed),
             past=self.past,
             done=self.done,

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
 from activities.clock import Calendars, Clock
+from activities.computing import computed_of
 from activities.contract import BatchFacts, NestedFacts
 from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
@@ -172,7 +173,10 @@ class Reading:
             batch.executions[ref] = execution
             if _is_stale(execution):
                 batch.gated[ref] = execution
-        return any(ref_of(execution) in batch.gated for execution in found.values())
+        return any(
+            ref_of(execution) in batch.gated or self.graph.steps[execution.step_key].is_computed
+            for execution in found.values()
+        )
 
     async def _quiet_lots(self, step: str, lots: Sequence[str], here: Iterable[StepExecution]) -> list[str]:
         """The lots that have no open work at the step besides this batch's, so that they may be released."""
@@ -245,6 +249,7 @@ class Reading:
             assigned=held.assigned,
             escalated_to=held.escalated_to,
             stand_ins=held.stand_ins,
+            computed=await computed_of(self.session, self.tenant, self.graph, batch, now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             done=batch.done,

@@ -105,6 +105,16 @@ _RESOLVE_LOST_RUN = text(
     "UPDATE incident SET resolved_at = :at, resolution = 'a new run took over'"
     " WHERE tenant_id = :tenant AND instance_id = :instance AND code = 'run_gone' AND resolved_at IS NULL"
 )
+_OPEN_PATH = text(
+    "UPDATE workflow_instance SET context = jsonb_set(context, CAST(:path AS text[]), '{}')"
+    " WHERE tenant_id = :tenant AND id = :instance"
+    " AND jsonb_typeof(context #> CAST(:path AS text[])) IS DISTINCT FROM 'object'"
+)
+_SET_AT = text(
+    "UPDATE workflow_instance SET context = jsonb_set(context, CAST(:path AS text[]), :value)"
+    " WHERE tenant_id = :tenant AND id = :instance"
+).bindparams(bindparam("value", type_=JSONB))
+"""A value at a path in the context; what is no object on the way gives way to one (`models.flow.paths.placed`)."""
 _AMENDABLE: Mapping[str, str] = {"name": "name", "owner": "owner_id", "due_date": "due_date", "context": "context"}
 _AMENDS = {
     column: text(
@@ -150,6 +160,7 @@ _LOT = _executions("lot = :lot")
 _LEVEL = _executions("escalation_level = GREATEST(escalation_level, :level)")
 _DUE = _executions("due_at = :due_at, limit_at = :limit_at, overdue = false")
 _PRIORITY = _executions("priority = :priority")
+_WAKE = _executions("wake_at = :wake_at")
 _AWAIT_MESSAGE = _executions("awaited_event = :name, awaited_key = :key")
 _GOT_MESSAGE = _executions("awaited_event = NULL, awaited_key = NULL")
 _OVERDUE = _executions("overdue = true, escalation_level = GREATEST(escalation_level, :level)")
@@ -376,16 +387,26 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
             return _DUE, {"due_at": due_at, "limit_at": limit_at}
         case ev.PriorityChanged(priority=priority):
             return _PRIORITY, {"priority": priority}
-        case ev.MessageAwaited(name=name, key=key):
-            return _AWAIT_MESSAGE, {"name": name, "key": key}
-        case ev.MessageReceived():
-            return _GOT_MESSAGE, {}
+        case ev.TimerSet() | ev.MessageAwaited() | ev.MessageReceived():
+            return _on_engines(event)
         case ev.ExecutionOverdue(escalate=escalate):
             return _OVERDUE, {"level": 1 if escalate else 0}
         case ev.LimitExceeded():
             return _LIMIT, {}
         case _:
             raise TypeError(f"no projection for {event.kind}")
+
+
+def _on_engines(event: ev.TimerSet | ev.MessageAwaited | ev.MessageReceived) -> tuple[TextClause, dict[str, Any]]:
+    match event:
+        case ev.TimerSet(wake_at=wake_at):
+            return _WAKE, {"wake_at": wake_at}
+        case ev.MessageAwaited(name=name, key=key):
+            return _AWAIT_MESSAGE, {"name": name, "key": key}
+        case ev.MessageReceived():
+            return _GOT_MESSAGE, {}
+        case _:
+            assert_never(event)
 
 
 def _on_deviation(
@@ -410,6 +431,12 @@ def _on_deviation(
 
 
 def _amended(place: Place, changes: Mapping[str, Any]) -> Iterator[Statement]:
+    keys = {"tenant": place.tenant, "instance": place.instance}
+    for target, value in changes.get("context_at", {}).items():
+        path = target.split(".")
+        for depth in range(1, len(path)):
+            yield Statement(_OPEN_PATH, {**keys, "path": path[:depth]})
+        yield Statement(_SET_AT, {**keys, "path": path, "value": value})
     for name, column in _AMENDABLE.items():
         if name not in changes:
             continue

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from models.decisions.expressions import expression_problems
 from models.flow.validate import problems_of
 from models.requirements import registry
 
@@ -13,7 +14,24 @@ def process_problems(graph: Any) -> list[dict[str, str]]:
         for one in problems_of(graph, registry.kinds().keys())
     ]
     known = {one["path"] for one in found}
-    return [*found, *(one for one in _configs(graph) if one["path"] not in known)]
+    further = [*_configs(graph), *expression_problems(graph), *_not_yet(graph)]
+    return [*found, *(one for one in further if one["path"] not in known)]
+
+
+NOT_YET = ("message", "automatic")
+"""Kinds of steps that the core knows and nothing carries out yet."""
+
+
+def _not_yet(graph: Any) -> list[dict[str, str]]:
+    return [
+        {
+            "code": "unknown_step_type",
+            "path": f"steps[{number}].step_type",
+            "message": f"'{step['step_type']}' is no step type yet.",
+        }
+        for number, step in enumerate(_objects(graph, "steps"))
+        if step.get("step_type") in NOT_YET
+    ]
 
 
 def _configs(graph: Any) -> list[dict[str, str]]:

@@ -122,3 +122,11 @@ class ChannelKind(StrEnum):
 
     APPRISE = "apprise"
     EMAIL = "email"
+
+
+class QualityStatus(StrEnum):
+    """What an inspection said; `pending` says nothing yet."""
+
+    PASS = "pass"  # noqa: S105 - a result
+    FAIL = "fail"
+    PENDING = "pending"

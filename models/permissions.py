@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from typing import Final
 
 _READ: Final = frozenset({"instance.read", "process.read", "subject.read", "document.read"})
-_WORK: Final = _READ | {"execution.work", "evidence.give", "document.upload", "instance.start", "capa.start"}
+_WORK: Final = _READ | {
+    "execution.work",
+    "evidence.give",
+    "quality.report",
+    "document.upload",
+    "instance.start",
+    "capa.start",
+}
 _DECIDE: Final = _READ | {"approval.decide"}
 _ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit"}
 _QUALITY: Final = _ENGINEER | {

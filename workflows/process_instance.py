@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract import BareCommand, InstanceKey, LoadRequest
     from models.flow.state import Ref
     from models.flow.status import INSTANCE_CLOSED
-    from models.flow.timing import next_deadline
+    from models.flow.timing import next_deadline, ringing
     from workflows import details
     from workflows.calls import Poison, accept_bare, load_instance, refuse_leftovers
     from workflows.contract import WORKFLOW, BareSignal, ChildNews, InstanceInput
@@ -158,8 +158,10 @@ class ProcessInstance:
         started = await start_children(self._start, engine)
         rang, self._deadline_rang = self._deadline_rang, False
         deadline = next_deadline(engine.state) if rang else None
-        taken = self._inbox.take(looking=not engine.on_hold, hops=engine.due_hops())
         late = deadline is not None and deadline <= workflow.now()
+        if late:
+            self._inbox.evidence.update(dict.fromkeys(ringing(engine.state, workflow.now())))
+        taken = self._inbox.take(looking=not engine.on_hold, hops=engine.due_hops())
         put_back = await engine.handle(replace(taken, started=started, deadlines=late))
         self._inbox.put_back(put_back.commands, put_back.rechecks)
 

@@ -48,7 +48,7 @@ async def move_execution(execution_id: UUID, caller: Caller, held: Held, how: Ho
 @router.post(
     "/api/executions/{execution_id}/rewind/",
     response_model=CommandAnswer,
-    responses={**LATER, **responses(*_DEVIATION, "never_visited")},
+    responses={**LATER, **responses(*_DEVIATION, "never_visited", "other_branch")},
 )
 async def rewind_execution(execution_id: UUID, caller: Caller, held: Held, how: How, body: Divert) -> Response:
     """Go back to before the last visit to a step: what was done since is rolled back, and the step is visited anew."""

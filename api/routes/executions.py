@@ -71,8 +71,8 @@ async def start_execution(
         **LATER,
         **responses(
             *COMMON, "already_claimed", "already_done", "not_started", "requirements_unmet", "decision_required",
-            "decision_unknown", "no_route", "visit_limit_reached", "reason_required", "own_approval",
-            *BEARING, "delegated_by_another",
+            "decision_unknown", "decision_computed", "decision_failed", "engine_step", "no_route",
+            "visit_limit_reached", "reason_required", "own_approval", *BEARING, "delegated_by_another",
         ),
     },
 )  # fmt: skip

@@ -1,19 +1,24 @@
-"""Leaving a step and entering the next: sign-off, batch, route, visit limits, terminal steps and children.
+"""Leaving a step and entering the next: sign-off, batch, route, visit limits, forks, joins, terminal steps, children.
 
 `give` is the one door through which a finished piece of work goes, whoever or whatever finished it.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from models.flow import events as ev
+from models.flow.branches import branch_of, fork_of, is_within, name_of
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
-from models.flow.facts import Assigned, Deadlines
-from models.flow.graph import Graph, Step
+from models.flow.facts import Assigned, Computed, Deadlines
+from models.flow.graph import Edge, EdgeType, Graph, Step, StepType
 from models.flow.incidents import resolve, stop
 from models.flow.moment import Given, Moment, given_before
 from models.flow.nesting import ask_for_children
 from models.flow.policies import assignment_of
+from models.flow.regions import region
 from models.flow.routing import Way, choose, within_limits
 from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus
@@ -34,13 +39,15 @@ def give(moment: Moment, ref: Ref, given: Given) -> Events:
     """The work at `ref` is done: it awaits its sign-off, waits for its batch, or goes on.
 
     The way on is looked for at once also where the subject has to wait, so that nobody learns too late that there is
-    none.
+    none. A decision that facts take is taken again when the subject leaves.
 
     Raises:
-        FlowError: decision_required, decision_unknown, no_route, visit_limit_reached.
+        FlowError: decision_required, decision_unknown, decision_failed, no_route, visit_limit_reached.
     """
     step = moment.graph.steps[ref.step]
     way = way_on(moment, ref, given)
+    if given.forced is None:
+        given = replace(given, result=_result(moment, ref, given))
     if step.requires_qa_signoff:
         awaited = ev.SignoffAwaited(
             ref=ref, at=moment.now, by=given.by, result=given.result, notes=given.notes, forced=given.forced
@@ -89,7 +96,10 @@ def _released(moment: Moment, step: str, lot: str) -> Events:
         return reopened
     gone: list[ev.Event] = []
     for ref, token in siblings:
-        gone += _leave_or_stop(moment, ref, given_before(token))
+        # One subject may wait here in several branches, and its end in one of them closes the others.
+        current = moment.after(gone) if ref.subject in moment.state.forked else moment
+        if ref in current.state.tokens:
+            gone += _leave_or_stop(current, ref, given_before(token))
     return tuple(gone)
 
 
@@ -141,33 +151,155 @@ def way_on(moment: Moment, ref: Ref, given: Given) -> Way:
     """Where the subject goes. A forced completion passes a full step's limit: that is what the deviation is for.
 
     Raises:
-        FlowError: decision_required, decision_unknown, no_route, visit_limit_reached.
+        FlowError: decision_required, decision_unknown, decision_failed, no_route, visit_limit_reached.
     """
-    way = choose(moment.graph, moment.graph.steps[ref.step], given.result)
+    way = choose(moment.graph, moment.graph.steps[ref.step], given.result, _computed(moment, ref, given))
     if given.forced is not None:
         return way
     return within_limits(moment.graph, way, lambda step: moment.visits(ref.subject, step))
 
 
+def _computed(moment: Moment, ref: Ref, given: Given) -> Computed | None:
+    """What facts decided; None where a person decides, or a supervisor does so by force."""
+    by_force = given.forced is not None and bool(given.result)
+    if by_force or not moment.graph.steps[ref.step].is_computed:
+        return None
+    return moment.facts.computed.get(ref, _NOTHING_COMPUTED)
+
+
+_NOTHING_COMPUTED = Computed(error="nothing is known of it")
+
+
+def _result(moment: Moment, ref: Ref, given: Given) -> str:
+    computed = _computed(moment, ref, given)
+    return given.result if computed is None else computed.shown
+
+
 def leave(moment: Moment, ref: Ref, given: Given, way: Way) -> Events:
-    """Complete the execution at `ref` and enter where `way` leads."""
+    """Complete the execution at `ref` and enter where `way` leads; out of a fork, where all its edges lead."""
+    if moment.graph.steps[ref.step].step_type == StepType.FORK:
+        return fork(moment, ref, given)
     completed = ev.ExecutionCompleted(
         ref=ref,
         at=moment.now,
         by=given.by,
-        result=given.result,
+        result=_result(moment, ref, given),
         next_step=way.step.key if way.step else None,
         route=way.route,
         notes=given.notes,
         forced=given.forced,
     )
-    left: Events = (*resolve(moment, ref, given.by, "completed"), completed)
-    if way.step is None:
-        return (*left, finish(moment, ref))
-    visit = moment.visits(ref.subject, way.step.key).last + 1
+    left: Events = (*resolve(moment, ref, given.by, "completed"), completed, *_noted(moment, ref))
     token = moment.state.tokens.get(ref)
-    onward = Ref(ref.subject, way.step.key, visit, ref.branch)
-    return (*left, *enter(moment, onward, way.step, lot=token.lot if token else ""))
+    if ref.subject in moment.state.forked:
+        moment = moment.after(left)
+    if way.step is None:
+        return (*left, *end_subject(moment, ref))
+    return (*left, *onward(moment, ref, way.step, lot=token.lot if token else ""))
+
+
+def _noted(moment: Moment, ref: Ref) -> Events:
+    """What was computed for the execution goes into the instance's context when the subject goes on."""
+    computed = moment.facts.computed.get(ref)
+    return () if computed is None else into_context(moment, computed.context, ref.step)
+
+
+def into_context(moment: Moment, values: Mapping[str, Any], step: str) -> Events:
+    """Set values in the context of the instance, each at its path."""
+    if not values:
+        return ()
+    reason = f"by the step '{moment.graph.steps[step].name}'"
+    return (ev.InstanceAmended(at=moment.now, by=None, changes={"context_at": dict(values)}, reason=reason),)
+
+
+def onward(moment: Moment, origin: Ref, step: Step, *, lot: str = "") -> Events:
+    """Into the next step on the same branch; at its join the branch ends, and waits there for the others.
+
+    Whoever was moved into a fork within the branch finds a join there for which the branch does not wait.
+    """
+    is_join = step.step_type == StepType.JOIN and bool(origin.branch)
+    if is_join and step.key not in region(moment.graph, branch_of(origin.branch).fork):
+        return _arrive(moment, origin, step, lot)
+    visit = moment.visits(origin.subject, step.key).last + 1
+    return enter(moment, Ref(origin.subject, step.key, visit, origin.branch), step, lot=lot)
+
+
+def fork(moment: Moment, ref: Ref, given: Given) -> Events:
+    """Leave a fork by all its default edges at once, one branch for each.
+
+    Raises:
+        FlowError: no_route, visit_limit_reached; then no branch is entered.
+    """
+    completed = ev.ExecutionCompleted(
+        ref=ref, at=moment.now, by=given.by, route="fork", notes=given.notes, forced=given.forced
+    )
+    left = (*resolve(moment, ref, given.by, "completed"), completed)
+    lot = moment.state.tokens[ref].lot
+    return (*left, *begin_branches(moment.after(left), ref, lot, limited=given.forced is None))
+
+
+def begin_branches(moment: Moment, ref: Ref, lot: str, *, limited: bool) -> Events:
+    """Every branch of a fork that has been left, until one of them ends it."""
+    happened: Events = ()
+    edges = moment.graph.leaving(ref.step, EdgeType.DEFAULT)
+    if not edges:
+        raise FlowError("no_route", step=moment.graph.steps[ref.step].name)
+    for number, edge in enumerate(edges, start=1):
+        branch = name_of(ref.branch, ref.step, ref.visit, number)
+        entered = _begin_branch(moment, ref._replace(branch=branch), edge, lot, limited=limited)
+        happened, moment = (*happened, *entered), moment.after(entered)
+        if any(_ends_fork(event, ref.branch) for event in entered):
+            break
+    return happened
+
+
+def _begin_branch(moment: Moment, origin: Ref, edge: Edge, lot: str, *, limited: bool) -> Events:
+    way = Way(moment.graph.steps[edge.to_step], edge.edge_type)
+    if limited:
+        way = within_limits(moment.graph, way, lambda key: moment.visits(origin.subject, key))
+    return onward(moment, origin, way.step or moment.graph.steps[edge.to_step], lot=lot)
+
+
+def _ends_fork(event: ev.Event, outer: str) -> bool:
+    """A branch that was enough for the join, or brought the subject to its end: the others are not begun."""
+    joined = isinstance(event, ev.ExecutionEntered) and event.ref.branch == outer
+    return joined or isinstance(event, ev.SubjectFinished)
+
+
+def _arrive(moment: Moment, origin: Ref, join: Step, lot: str) -> Events:
+    """A branch came to its join. Once enough are there, the rest is closed and the subject goes on undivided."""
+    arrived = ev.BranchArrived(ref=origin, at=moment.now, branch=origin.branch, join=join.key)
+    fork = fork_of(origin.branch)
+    there = {
+        one.branch: None
+        for one in moment.state.arrived.get(origin.subject, ())
+        if one.join == join.key and fork_of(one.branch) == fork
+    } | {origin.branch: None}
+    if len(there) < _required(moment.graph, join, branch_of(origin.branch).fork):
+        return (arrived,)
+    late = [ref for ref in moment.state.forked.get(origin.subject, ()) if is_within(ref.branch, fork) and ref != origin]
+    closed = close_branches(moment, late, f"enough branches came to '{join.name}'")
+    visit = moment.visits(origin.subject, join.key).last + 1
+    joined = Ref(origin.subject, join.key, visit, branch_of(origin.branch).outer)
+    return (arrived, *closed, *enter(moment, joined, join, lot=lot))
+
+
+def _required(graph: Graph, join: Step, fork: str) -> int:
+    """How many branches the join waits for: all, unless it says another number."""
+    branches = len(graph.leaving(fork, EdgeType.DEFAULT))
+    wanted = (join.config.get("join") or {}).get("require", "all")
+    return branches if wanted == "all" else min(int(wanted), branches)
+
+
+def close_branches(moment: Moment, refs: Iterable[Ref], reason: str) -> Events:
+    """Executions of other branches that are not needed any more."""
+    closed: list[ev.Event] = []
+    for ref in refs:
+        closed += resolve(moment, ref, None, "closed")
+        closed.append(
+            ev.ExecutionDiverted(ref=ref, at=moment.now, by=None, how="join", status="cancelled", reason=reason)
+        )
+    return tuple(closed)
 
 
 def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
@@ -182,12 +314,13 @@ def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
         marks=deadlines.marks,
         assignee=(assigned.instead_of or assigned.user) if assigned else None,
         priority=assignment_of(step).priority,
-        hop=step.moves_by_itself and not step.ends_on_entry,
+        wake_at=deadlines.wake_at,
+        hop=step.moves_by_itself and not step.ends_on_entry and deadlines.wake_at is None,
         lot=lot,
     )
     if step.ends_on_entry:
         ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")
-        return (entered, ended, finish(moment, ref))
+        return (entered, ended, *end_subject(moment, ref))
     return (entered, *_stand_in(moment, ref, assigned), *ask_for_children(moment, ref, step))
 
 
@@ -200,6 +333,13 @@ def _stand_in(moment: Moment, ref: Ref, assigned: Assigned | None) -> Events:
 
 
 _NO_DEADLINES = Deadlines()
+
+
+def end_subject(moment: Moment, ref: Ref) -> Events:
+    """The subject at `ref`, which has left already, is at its end, and with it all its other branches."""
+    others = [one for one in moment.state.forked.get(ref.subject, ()) if one != ref]
+    closed = close_branches(moment, others, f"the subject ended at '{moment.graph.steps[ref.step].name}'")
+    return (*closed, finish(moment, ref))
 
 
 def finish(moment: Moment, ref: Ref, terminal_status: str | None = None) -> ev.SubjectFinished:

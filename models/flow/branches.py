@@ -36,3 +36,13 @@ def branch_of(name: str) -> Branch:
     outer, _, own = name.rpartition("/")
     fork, visit, number = own.rsplit(".", 2)
     return Branch(outer, fork, int(visit), int(number))
+
+
+def fork_of(name: str) -> str:
+    """What the names of all branches have in common that the same visit to a fork opened, and those inside of them."""
+    return name.rpartition(".")[0] + "."
+
+
+def is_within(name: str, fork: str) -> bool:
+    """Whether a branch was opened by the visit to a fork that `fork_of` names, or stands inside of such a branch."""
+    return name.startswith(fork)

@@ -40,7 +40,11 @@ def graph_as_json(graph: Graph) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     match value:
-        case Step() | Requirement() | Edge():
+        case Edge():
+            # What edges have had since the second release is left out where it is empty: older hashes stay true.
+            shown = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+            return {name: inner for name, inner in shown.items() if inner or name not in {"results", "config"}}
+        case Step() | Requirement():
             return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         case timedelta():
             return format_duration(value)

@@ -50,7 +50,7 @@ def carry(state: State) -> dict[str, Any]:
         ],
         "children": _children(state.children),
         "arrived": [[subject, *map(list, arrivals)] for subject, arrivals in sorted(state.arrived.items())],
-        "calls": [[*ref, call.call_id, call.action, call.attempt] for ref, call in state.calls.items()],
+        "calls": [[*ref, call.call_id, call.action, call.attempt, call.outcome] for ref, call in state.calls.items()],
     }
     return data if len(state.tokens) < MANY else _compressed(data)
 
@@ -86,7 +86,10 @@ def restore(data: Mapping[str, Any]) -> State:
     marks = [tuple(_EPOCH + number * _MICROSECOND for number in one) for one in data["marks"]]
     tokens = dict(_read_tokens(data["tokens"], _unpack_ids(data["users"]), marks, incidents))
     busy: dict[tuple[str, str], int] = {}
+    forked: dict[int, tuple[Ref, ...]] = {}
     for ref, token in tokens.items():
+        if ref.branch:
+            forked[ref.subject] = tuple(sorted((*forked.get(ref.subject, ()), ref)))
         if token.status is not ExecutionStatus.WAITING:
             place = ref.step, token.lot
             busy[place] = busy.get(place, 0) + 1
@@ -103,10 +106,11 @@ def restore(data: Mapping[str, Any]) -> State:
         subjects=data["subjects"],
         arrived={subject: tuple(Arrival(*one) for one in arrivals) for subject, *arrivals in data["arrived"]},
         calls={
-            Ref(*place): Call(call_id=call_id, action=action, attempt=attempt)
-            for *place, call_id, action, attempt in data["calls"]
+            Ref(*place): Call(call_id=call_id, action=action, attempt=attempt, outcome=outcome)
+            for *place, call_id, action, attempt, outcome in data["calls"]
         },
         busy=busy,
+        forked=forked,
     )
 
 

@@ -5,6 +5,7 @@ Nothing here may raise, whatever JSON comes in: these checks are what the rest o
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from models.flow.durations import parse_duration
@@ -142,6 +143,38 @@ def a_list(maximum: int) -> Check:
     return check
 
 
+def anything(name: str, value: Any, path: str) -> Iterator[Problem]:  # noqa: ARG001 - a check like the others
+    """Whatever it is; somebody else looks closer."""
+    return iter(())
+
+
+def decimal(name: str, value: Any, path: str) -> Iterator[Problem]:
+    """A finite number, as such or as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _is_decimal(value):
+        yield problem("wrong_type", path, field=name, expected="a number")
+
+
+def _is_decimal(value: str | int | float) -> bool:
+    try:
+        return len(str(value)) <= 40 and Decimal(str(value)).is_finite()
+    except (InvalidOperation, ValueError):
+        return False
+
+
+def words(maximum: int, longest: int) -> Check:
+    """A list of texts that say something."""
+
+    def check(name: str, value: Any, path: str) -> Iterator[Problem]:
+        yield from a_list(maximum)(name, value, path)
+        for number, word in enumerate(entries(value)):
+            if word is None or word == "":
+                yield problem("missing_field", f"{path}[{number}]", field=name)
+            else:
+                yield from label(longest)(name, word, f"{path}[{number}]")
+
+    return check
+
+
 def one_of(code: str, allowed: Iterable[str]) -> Check:
     """One word of a closed list."""
     words = tuple(allowed)
@@ -153,3 +186,8 @@ def one_of(code: str, allowed: Iterable[str]) -> Check:
             yield problem(code, path, value=value[:100], allowed=words)
 
     return check
+
+
+def entries(value: Any) -> list[Any]:
+    """The entries of what is a list; else none."""
+    return list(value) if isinstance(value, list | tuple) else []

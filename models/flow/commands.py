@@ -386,6 +386,20 @@ class NoteChildEnded:
     status: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteActionEnded:
+    """An automatic action came back: with its output, or with why it failed for good."""
+
+    kind: Literal["note_action_ended"] = "note_action_ended"
+    command_id: None = None
+    actor: None = None
+    ref: Ref
+    call_id: str
+    succeeded: bool
+    output: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
 Deviation = Skip | Move | Rewind
 AssignmentCommand = Reassign | Delegate | HandBack | Snooze | Prioritise
 Repair = Undo | RetryIncident | ResolveIncident
@@ -393,5 +407,5 @@ NestingCommand = RetryChild
 ExecutionCommand = Claim | Start | Complete | Release | SignOff | Deviation | AssignmentCommand | Repair
 Regrouping = AddSubjects | RemoveSubjects | Split | Merge
 InstanceCommand = Hold | Resume | Cancel | Amend | Regrouping | Migrate
-InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded
+InternalCommand = Begin | Recheck | CheckDeadlines | NoteChildStarted | NoteChildEnded | NoteActionEnded
 Command = ExecutionCommand | NestingCommand | InstanceCommand | InternalCommand

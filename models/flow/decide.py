@@ -23,6 +23,7 @@ from models.flow.assignment import (
 from models.flow.authority import PERMISSIONS, authorise, confirmed
 from models.flow.control import regroup, repair
 from models.flow.deviations import deviate
+from models.flow.engine_steps import action_ended
 from models.flow.errors import FlowError
 from models.flow.facts import Facts
 from models.flow.graph import Graph
@@ -107,6 +108,8 @@ def decide(graph: Graph, state: State, command: cmd.Command, facts: Facts, now: 
             return child_started(moment, command)
         case cmd.NoteChildEnded():
             return child_ended(moment, command)
+        case cmd.NoteActionEnded():
+            return action_ended(moment, command)
         case _:
             assert_never(command)
 
@@ -139,6 +142,7 @@ def _on_execution(moment: Moment, command: Worked) -> Events:
     if not moment.facts.may(command.actor, _NEEDS[action]):
         raise FlowError("forbidden", permission=_NEEDS[action])
     answer = _verdict(moment, token, command, action)
+    _check_whose_step(moment, command)
     match command:
         case cmd.Claim():
             return _claim(moment, command, answer)
@@ -190,6 +194,19 @@ def _verdict(moment: Moment, token: Token, command: Worked, action: Action) -> s
             assignee_name=moment.facts.names.get(assignee, assignee),
         )
     return answer
+
+
+def _check_whose_step(moment: Moment, command: Worked) -> None:
+    """Nobody works at the engine's own steps, nor decides what facts decide; a supervisor may, by force."""
+    step = moment.graph.steps[command.ref.step]
+    forced = isinstance(command, cmd.Complete) and command.force is not None
+    if step.is_engines and isinstance(command, _AT_WORK) and not forced:
+        raise FlowError("engine_step", step=step.name)
+    if step.is_computed and isinstance(command, cmd.Complete) and command.decision_result.strip() and not forced:
+        raise FlowError("decision_computed", step=step.name)
+
+
+_AT_WORK = (cmd.Claim, cmd.Start, cmd.Complete, cmd.Reassign, cmd.Delegate)
 
 
 def _claim(moment: Moment, command: cmd.Claim, answer: str) -> Events:

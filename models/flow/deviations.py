@@ -10,10 +10,11 @@ from typing import Literal, assert_never
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, enter, finish, settled
+from models.flow.advance import Events, begin_branches, end_subject, enter, onward, settled
 from models.flow.authority import authorise, confirmed
+from models.flow.branches import within
 from models.flow.errors import FlowError
-from models.flow.graph import Step
+from models.flow.graph import Step, StepType
 from models.flow.incidents import resolve
 from models.flow.moment import Moment
 from models.flow.regions import branch_at, open_beside
@@ -28,7 +29,7 @@ def deviate(moment: Moment, command: cmd.Deviation) -> Events:
 
     Raises:
         FlowError: forbidden, reason_required, second_person_required, self_confirmation, step_unknown, never_visited,
-            and those of a decision for a skip.
+            other_branch, and those of a decision for a skip.
     """
     authorise(moment, command.actor, command.kind, command.reason)
     witnessed = confirmed(moment, command, command.kind, (command.ref.step,), command.ref)
@@ -80,10 +81,23 @@ def skip(moment: Moment, asked: Diversion, to_step: str | None, decision_result:
     """
     if to_step is not None:
         return go_to(moment, asked, target_of(moment, to_step), "skip", "skipped")
-    way = choose(moment.graph, moment.graph.steps[asked.ref.step], decision_result)
-    if way.step is None:
-        return (*_left(moment, asked, (asked.ref,), "skip", "skipped", None), finish(moment, asked.ref))
+    step = moment.graph.steps[asked.ref.step]
+    way = choose(moment.graph, step, decision_result)
+    if way.step is None or step.step_type == StepType.FORK or way.step.step_type == StepType.JOIN:
+        return _skip_by_branches(moment, asked, way.step)
     return go_to(moment, asked, way.step, "skip", "skipped")
+
+
+def _skip_by_branches(moment: Moment, asked: Diversion, target: Step | None) -> Events:
+    """As if the work were done: into all branches of a fork, to the join of one's branch, or to the end."""
+    ref = asked.ref
+    gone = _left(moment, asked, (ref,), "skip", "skipped", target.key if target else None)
+    moment = moment.after(gone)
+    if target is None:
+        return (*gone, *end_subject(moment, ref))
+    if moment.graph.steps[ref.step].step_type == StepType.FORK:
+        return (*gone, *begin_branches(moment, ref, asked.lot, limited=False))
+    return (*gone, *onward(moment, ref, target, lot=asked.lot))
 
 
 def go_to(moment: Moment, asked: Diversion, target: Step, how: str, status: Closing) -> Events:
@@ -92,7 +106,8 @@ def go_to(moment: Moment, asked: Diversion, target: Step, how: str, status: Clos
     branch = branch_at(moment.graph, ref.branch, target.key)
     others = () if branch == ref.branch else open_beside(moment.state, ref, branch)
     ended = _left(moment, asked, others, how, "cancelled", None)
-    return (*ended, *_left(moment, asked, (ref,), how, status, target.key), *_enter(moment, asked, target, branch))
+    gone = (*ended, *_left(moment, asked, (ref,), how, status, target.key))
+    return (*gone, *_enter(moment, asked, target, branch, gone))
 
 
 def _rewind(moment: Moment, asked: Diversion, by: str, target: Step) -> Events:
@@ -102,10 +117,13 @@ def _rewind(moment: Moment, asked: Diversion, by: str, target: Step) -> Events:
     if past is None:
         raise FlowError("never_visited", step=target.name)
     branch = past.visit.branch
+    if not within(ref.branch, branch):
+        # Another branch, or one that is joined: alone in it the subject would wait for the others for ever.
+        raise FlowError("other_branch", step=target.name)
     undone = roll_back(moment, past.since, by, asked.reason)
     still_open = (*open_beside(moment.state, ref, branch), ref)
     gone = _left(moment, asked, still_open, "rewind", "rolled_back", target.key)
-    return (*undone, *gone, *_enter(moment, asked, target, branch))
+    return (*undone, *gone, *_enter(moment, asked, target, branch, gone))
 
 
 def roll_back(moment: Moment, visits: Iterable[Ref], by: str, reason: str) -> Events:
@@ -131,6 +149,9 @@ def divert(
     return (*resolve(moment, ref, by, how), left)
 
 
-def _enter(moment: Moment, asked: Diversion, target: Step, branch: str) -> Events:
+def _enter(moment: Moment, asked: Diversion, target: Step, branch: str, gone: Events) -> Events:
+    """Into `target` by a subject that has left its other places."""
     visit = moment.visits(asked.ref.subject, target.key).last + 1
+    if asked.ref.subject in moment.state.forked:
+        moment = moment.after(gone)
     return enter(moment, Ref(asked.ref.subject, target.key, visit, branch), target, lot=asked.lot)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 REFUSALS: Mapping[str, str] = {
+    "action_failed": "The action of '{step}' failed (attempt {attempt}): {error}. Retry it once the cause is gone.",
     "already_claimed": "{assignee_name} works on this execution. Ask them to release it, or have it reassigned.",
     "already_done": "The work at this step is given already; it waits for its sign-off or for its batch.",
     "already_on_hold": "The instance is on hold already.",
@@ -15,11 +16,18 @@ REFUSALS: Mapping[str, str] = {
     "Have it started again, or complete with force.",
     "child_unusable": "'{requirement}' cannot start its child workflow: {reason}. "
     "Correct that, then have it tried again.",
+    "decision_computed": "'{step}' decides by itself; complete it without decision_result. "
+    "Only a supervisor can decide otherwise, with force.",
+    "decision_failed": "The decision of '{step}' could not be taken: {error}. "
+    "Correct what it looks at, then try again.",
     "decision_required": "This step decides the way on: send decision_result, one of {allowed}.",
     "decision_unknown": "'{decision_result}' is not a result of this step. Allowed: {allowed}.",
     "delegated_by_another": "{owner_name} delegated this to you: hand it back, and they complete it.",
+    "engine_step": "'{step}' is the engine's own step, nobody works there. A supervisor can complete it with force.",
     "execution_closed": "This execution is {status}; it takes no more commands. Open the subject's current execution.",
     "execution_not_found": "The instance has no such execution.",
+    "expression_failed": "What '{step}' waits for or works out could not be computed: {error}. "
+    "Correct what it looks at, then try again.",
     "due_beyond_limit": "The new due time lies behind the hard limit {limit_at}. Choose an earlier one.",
     "due_in_the_past": "The new due time has passed already. Choose a later one.",
     "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
@@ -50,6 +58,7 @@ REFUSALS: Mapping[str, str] = {
     "on_hold": "The instance is on hold. Resume it first.",
     "nothing_to_merge": "No open execution would change its lot.",
     "nothing_to_undo": "Only what a person completed can be undone; this execution is {status}.",
+    "other_branch": "The subject was at '{step}' in another branch of a fork. Rewind to the fork or before it.",
     "own_approval": "You approved or attested this work as independent, so another person has to complete it.",
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",

@@ -110,7 +110,7 @@ def _apply_beside(state: State, event: ev.BesideEvent) -> None:
     """What happens beside the ordinary way: deviations, time, incidents, messages, actions."""
     match event:
         case ev.ExecutionDiverted(ref=ref):
-            tokens.drop(state, ref)
+            tokens.divert(state, ref)
         case ev.ExecutionRestored():
             tokens.restore(state, event)
         case ev.ExecutionReassigned(ref=ref, to=to, owner=owner):
@@ -141,6 +141,9 @@ def _apply_notice(state: State, event: ev.NoticedEvent) -> None:
             tokens.change(state, ref, incident=None)
             if hop and ref in state.tokens:
                 state.hops[ref] = None
+        case ev.TimerSet(ref=ref, wake_at=wake_at):
+            tokens.change(state, ref, wake_at=wake_at)
+            state.hops.pop(ref, None)
         case ev.MessageAwaited(ref=ref):
             state.hops.pop(ref, None)
         case ev.MessageReceived(ref=ref):
@@ -149,9 +152,12 @@ def _apply_notice(state: State, event: ev.NoticedEvent) -> None:
         case ev.ActionRequested(ref=ref, call_id=call_id, action=action, attempt=attempt):
             state.calls[ref] = Call(call_id=call_id, action=action, attempt=attempt)
             state.hops.pop(ref, None)
-        case ev.ActionEnded(ref=ref, call_id=call_id):
-            if ref in state.calls and state.calls[ref].call_id == call_id:
-                del state.calls[ref]
+        case ev.ActionEnded(ref=ref, call_id=call_id, succeeded=succeeded):
+            call = state.calls.get(ref)
+            if call is not None and call.call_id == call_id:
+                state.calls[ref] = replace(call, outcome="succeeded" if succeeded else "failed")
+                if succeeded:
+                    state.hops[ref] = None
         case (
             ev.ChildRequested() | ev.ChildStarted() | ev.ChildEnded() | ev.BranchArrived()
         ):  # pragma: no cover - taken by apply

@@ -49,11 +49,12 @@ class Visits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """When an execution that is entered now becomes due, its hard limit, and its reminders and levels; UTC."""
+    """When an execution that is entered now becomes due, its hard limit, reminders and levels, and its timer; UTC."""
 
     due_at: datetime | None = None
     limit_at: datetime | None = None
     marks: tuple[datetime, ...] = ()
+    wake_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,33 @@ class Assigned:
     user: str
     instead_of: str | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed:
+    """What was computed for an execution whose step asks for it: a decision, a moment, an awaited message, values.
+
+    Attributes:
+        words: results of a decision; several where a table collects.
+        holds: numbers of the edges out of the step whose own condition holds; None where words decide.
+        shown: the result as it is written down.
+        context: path in the instance's context → value to be set there when the subject goes on.
+        wake_at: when a timer step goes on.
+        name, key: the message that is waited for, `awaited` where that is in the journal already.
+        message_id: the message that came; empty where none did.
+        error: why nothing could be computed; it stops the subject.
+    """
+
+    words: tuple[str, ...] = ()
+    holds: tuple[int, ...] | None = None
+    shown: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    wake_at: datetime | None = None
+    name: str = ""
+    key: str = ""
+    awaited: bool = False
+    message_id: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +205,8 @@ class Facts:
     """(execution, level) → the person to whom that level gives it."""
     stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Actor → those who are away now and for whom the actor stands in."""
+    computed: Mapping[Ref, Computed] = field(default_factory=dict)
+    """Of executions whose step asks for it: decisions without a person, timers, messages, values of expressions."""
     closed: Mapping[Ref, str] = field(default_factory=dict)
     """The status of executions that are no longer open."""
     past: Mapping[tuple[int, str], Past] = field(default_factory=dict)

@@ -24,7 +24,6 @@ _ALIKE = (
     ev.ExecutionReopened,
     ev.ExecutionCompleted,
     ev.ExecutionCancelled,
-    ev.ExecutionDiverted,
     ev.ExecutionReassigned,
     ev.LotChanged,
     ev.ExecutionOverdue,
@@ -33,7 +32,7 @@ _ALIKE = (
     ev.ExecutionEscalated,
     ev.DueChanged,
 )
-"""Events whose effect depends on nothing but the token, and on whether the engine is about to look at it."""
+"""Events whose effect outside of branches depends on nothing but the token, and on whether the engine looks at it."""
 
 
 def fold_packed(state: State, cohorts: Iterable[Cohort]) -> State:
@@ -43,7 +42,7 @@ def fold_packed(state: State, cohorts: Iterable[Cohort]) -> State:
         ref: Ref | None = getattr(cohort.event, "ref", None)
         if ref is None:
             apply(after, cohort.event)
-        elif isinstance(cohort.event, _ALIKE) and len(cohort.subjects) > 1:
+        elif isinstance(cohort.event, _ALIKE) and len(cohort.subjects) > 1 and not ref.branch:
             _apply_to_all(after, cohort.event, ref, cohort.subjects)
         else:
             for subject in cohort.subjects:

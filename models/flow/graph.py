@@ -34,6 +34,24 @@ class StepType(StrEnum):
     REWORK = "rework"
     TIMER = "timer"
     TERMINAL = "terminal"
+    FORK = "fork"
+    JOIN = "join"
+    MESSAGE = "message"
+    AUTOMATIC = "automatic"
+
+
+class DecisionType(StrEnum):
+    """Who or what gives the result of a decision step; an empty one is `manual`."""
+
+    MANUAL = "manual"
+    MEASUREMENT = "measurement"
+    QA_RESULT = "qa_result"
+    EXPRESSION = "expression"
+    DECISION_TABLE = "decision_table"
+
+
+_COMPUTED = frozenset(DecisionType) - {DecisionType.MANUAL}
+_ENGINES = frozenset({StepType.FORK, StepType.JOIN, StepType.MESSAGE, StepType.AUTOMATIC})
 
 
 class EdgeType(StrEnum):
@@ -94,7 +112,7 @@ class Step:
     ordered: bool = False
     """Its requirements are given in their order (DESIGN §3.1)."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """Settings by family: assignment, escalation, …; `config_shape` checks those the product knows."""
+    """Settings by family: assignment, escalation, timer, event, action, join, decision table; most are for facts."""
     requirements: tuple[Requirement, ...] = ()
 
     @property
@@ -113,9 +131,21 @@ class Step:
         )
 
     @property
+    def is_computed(self) -> bool:
+        """A decision that facts take: by an expression, a table, a measurement or a quality result."""
+        return self.is_decision_point and self.decision_type in _COMPUTED
+
+    @property
+    def is_engines(self) -> bool:
+        """The engine's own step: nobody works there. A timer step without `config.timer` is a task by that name."""
+        return self.step_type in _ENGINES or (self.step_type == StepType.TIMER and bool(self.config.get("timer")))
+
+    @property
     def moves_by_itself(self) -> bool:
         """True where the step goes on without a person once all is met."""
-        return not self.requires_operator_completion and not self.is_decision_point
+        return self.is_engines or (
+            not self.requires_operator_completion and (self.is_computed or not self.is_decision_point)
+        )
 
     @property
     def sends_back(self) -> bool:
@@ -128,12 +158,25 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """A way from one step to another."""
+    """A way from one step to another.
+
+    Attributes:
+        condition: a result that takes it; out of a decision by expression, CEL.
+        results: more results that take it.
+        config: for a decision by measurement, what is compared (`measurement_definition_id`, `operator`, `value`).
+    """
 
     from_step: str
     to_step: str
     edge_type: str = EdgeType.DEFAULT
     condition: str = ""
+    results: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The results that take it, as they were written."""
+        return (*((self.condition,) if self.condition else ()), *self.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +225,16 @@ def parse_graph(data: Mapping[str, Any]) -> Graph:
     return Graph(steps, {key: tuple(found) for key, found in edges.items()})
 
 
+def timer_of(step: Step) -> timedelta | None:
+    """How long a timer step waits, where that is a duration and no expression."""
+    timer = step.config.get("timer") if step.step_type == StepType.TIMER else None
+    return parse_duration(timer["duration"]) if timer and timer.get("duration") else None
+
+
 def parse_edge(raw: Mapping[str, Any]) -> Edge:
     """One edge from its JSON."""
-    return Edge(**_given(raw, "from_step", "to_step", "edge_type", "condition"))
+    given = _given(raw, "from_step", "to_step", "edge_type", "condition", "config")
+    return Edge(**given, results=tuple(raw.get("results") or ()))
 
 
 def requirement_key(raw: Mapping[str, Any], number: int) -> str:

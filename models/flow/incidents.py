@@ -9,7 +9,7 @@ from models.flow.moment import Moment
 from models.flow.state import Ref, incident_id
 from models.flow.status import DONE_BUT_OPEN
 
-INCIDENTS = frozenset({"visit_limit_reached", "no_route"})
+INCIDENTS = frozenset({"visit_limit_reached", "no_route", "decision_failed", "expression_failed", "action_failed"})
 """Refusals that the person who asked cannot get around alone: they open an incident."""
 
 

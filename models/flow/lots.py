@@ -26,8 +26,11 @@ def split(moment: Moment, command: cmd.Split) -> Events:
     witnessed = confirmed(moment, command, command.kind, named)
     for group in command.groups:
         for ref in group.refs:
-            happened += _regroup(moment, _open(moment, ref), group.lot, command.actor, command.reason)
-            happened += _send(moment, ref, group, command)
+            current = moment.after(happened) if ref.subject in moment.state.forked else moment
+            if ref in moment.state.tokens and ref not in current.state.tokens:
+                continue  # it went with another branch of its subject, that of this very command
+            happened += _regroup(current, _open(current, ref), group.lot, command.actor, command.reason)
+            happened += _send(current, ref, group, command)
     return (*witnessed, *settled(moment, tuple(happened)))
 
 

@@ -24,8 +24,16 @@ class Moment:
     now: datetime
 
     def after(self, events: Iterable[ev.Event]) -> "Moment":
-        """The same moment with these events in its state."""
-        return replace(self, state=fold(self.state, events))
+        """The same moment with these events in its state, and their visits counted."""
+        happened = tuple(events)
+        entered = [one for one in happened if isinstance(one, ev.ExecutionEntered)]
+        if not entered:
+            return replace(self, state=fold(self.state, happened))
+        visits = dict(self.facts.visits)
+        for one in entered:
+            before = visits.get(one.ref[:2], _NEVER)
+            visits[one.ref[:2]] = Visits(last=max(before.last, one.ref.visit), counted=before.counted + one.counts)
+        return replace(self, state=fold(self.state, happened), facts=replace(self.facts, visits=visits))
 
     def visits(self, subject: int, step: str) -> Visits:
         """How often a subject was at a step."""

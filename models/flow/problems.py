@@ -64,6 +64,29 @@ PROBLEMS: Mapping[str, str] = {
     "unstorable": "This contains a character or number that cannot be stored (NUL, half a surrogate pair, NaN or "
     "an infinite number). Remove it.",
     "wrong_type": "'{field}' must be {expected}.",
+    "branch_jump": "An edge leads into, out of or across the branches of a fork at '{step}'. Only a join or an "
+    "end leaves a branch.",
+    "engine_step_with_gates": "'{step}' is the engine's own step, so nobody can answer its {field}. Remove it, or "
+    "put a task before or behind it.",
+    "erp_config": "An ERP call names either a connector or an activity.",
+    "fork_without_branches": "The fork '{step}' needs at least two default edges, one for each branch.",
+    "fork_without_join": "No branch of the fork '{step}' comes to a join. Draw the branches to one.",
+    "join_too_many": "The join '{step}' waits for {wanted} branches, but its fork has {branches}.",
+    "join_without_fork": "No branch of a fork comes to the join '{step}'. Let it join one, or make it a task.",
+    "measurement_decision_mixed": "Edges of '{step}' compare measurements, so a condition or results have no "
+    "meaning there. Remove them.",
+    "several_joins": "Branches of the fork '{step}' come to several joins. Bring them together in one.",
+    "several_unconditional": "'{step}' has several default edges without a condition. Keep one, for when no "
+    "condition holds.",
+    "table_result_without_edge": "The decision table of '{step}' can say '{result}', but no edge takes that "
+    "result. Draw one.",
+    "table_width": "The rule has {cells} entries, but the table has {columns} {of}.",
+    "timer_config": "A timer has either a duration or an expression 'until'.",
+    "unknown_action": "'{value}' is no action. Allowed: {allowed}.",
+    "unknown_decision_type": "'{value}' is no decision type. Allowed: {allowed}.",
+    "unknown_hit_policy": "'{value}' is no hit policy. Allowed: {allowed}.",
+    "unknown_method": "'{value}' is no HTTP method. Allowed: {allowed}.",
+    "unknown_operator": "'{value}' is no comparison. Allowed: {allowed}.",
 }
 
 

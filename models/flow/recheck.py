@@ -2,7 +2,8 @@
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, give
+from models.flow.advance import Events, give, release_batch
+from models.flow.engine_steps import look
 from models.flow.errors import FlowError
 from models.flow.graph import Step
 from models.flow.incidents import stop
@@ -25,7 +26,12 @@ def recheck(moment: Moment, command: cmd.Recheck) -> Events:
         return gone
     unmet = bool(moment.facts.unmet.get(ref))
     if token.status in DONE_BUT_OPEN:
-        return _reopen(moment, ref) if unmet and not token.forced else _looked(moment, ref)
+        if unmet and not token.forced:
+            return _reopen(moment, ref)
+        return _released(moment, ref, token) or _looked(moment, ref)
+    step = moment.graph.steps[ref.step]
+    if step.is_engines and not unmet and token.incident is None:
+        return look(moment, ref, step, token) or _looked(moment, ref)
     if unmet or not _ready(moment.graph.steps[ref.step], token):
         return _looked(moment, ref)
     try:
@@ -37,6 +43,13 @@ def recheck(moment: Moment, command: cmd.Recheck) -> Events:
 def _ready(step: Step, token: Token) -> bool:
     started = token.status is ExecutionStatus.IN_PROGRESS or not step.requires_explicit_start
     return step.moves_by_itself and started and token.incident is None
+
+
+def _released(moment: Moment, ref: Ref, token: Token) -> Events:
+    """Whoever was waited for may have left by another way than by being done."""
+    if token.status is not ExecutionStatus.WAITING:
+        return ()
+    return release_batch(moment, ref.step, token.lot)
 
 
 def _reopen(moment: Moment, ref: Ref) -> Events:

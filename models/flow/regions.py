@@ -49,6 +49,4 @@ def open_beside(state: State, ref: Ref, branch: str) -> tuple[Ref, ...]:
 
     Whoever goes the undivided way stands in one place only.
     """
-    if not ref.branch:
-        return ()
-    return tuple(one for one in state.of_subject(ref.subject) if one != ref and within(one.branch, branch))
+    return tuple(one for one in state.forked.get(ref.subject, ()) if one != ref and within(one.branch, branch))

@@ -1,4 +1,4 @@
-"""The way on from a step: decision words, edges, order as the fallback, and the visit limit with its escalation.
+"""The way on from a step: decision words, computed decisions, edges, order as the fallback, and the visit limit.
 
 Rules: DESIGN §3.2 and §3.3.
 """
@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.flow.errors import FlowError
-from models.flow.facts import Visits
+from models.flow.facts import Computed, Visits
 from models.flow.graph import Edge, EdgeType, Graph, Step
 
 POSITIVE = frozenset({"pass", "approved", "yes"})
 """Results that take the default edge."""
 NEGATIVE = frozenset({"fail", "rejected", "no"})
 """Results that take the alternate edge."""
+MOST_VISITS = 10_000
+"""Of one subject to a step without a limit of its own: steps that move by themselves must not go round for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,26 @@ def allowed_results(graph: Graph, step: Step) -> list[str]:
     for edge in graph.edges.get(step.key, ()):
         if edge.edge_type == EdgeType.ESCALATION:
             continue
-        word = edge.condition or ("pass" if edge.edge_type == EdgeType.DEFAULT else "fail")
-        if word not in words:
-            words.append(word)
+        for word in edge.words or ("pass" if edge.edge_type == EdgeType.DEFAULT else "fail",):
+            if word not in words:
+                words.append(word)
     return words
 
 
-def choose(graph: Graph, step: Step, result: str) -> Way:
+def choose(graph: Graph, step: Step, result: str, computed: Computed | None = None) -> Way:
     """The way on before any visit limit is looked at.
 
+    Args:
+        result: what a person decided.
+        computed: what facts say of a decision that no person takes; None where a supervisor decides instead.
+
     Raises:
-        FlowError: decision_required, decision_unknown (with the allowed results), no_route.
+        FlowError: decision_required, decision_unknown (with the allowed results), no_route, decision_failed.
     """
     if step.is_terminal:
         return Way(None, "terminal")
+    if computed is not None:
+        return _by_facts(graph, step, computed)
     if step.is_decision_point:
         return _by_decision(graph, step, result)
     defaults = graph.leaving(step.key, EdgeType.DEFAULT)
@@ -75,19 +83,48 @@ def _by_decision(graph: Graph, step: Step, result: str) -> Way:
     return Way(graph.steps[edge.to_step], edge.edge_type)
 
 
+def _by_facts(graph: Graph, step: Step, computed: Computed) -> Way:
+    """The first edge in the order of drawing whose condition holds or whose word was found.
+
+    Where no condition holds and no word was found, the default edge without one; a word never falls back on it, so that
+    a failure without a way on is no pass.
+
+    Raises:
+        FlowError: decision_failed, no_route.
+    """
+    if computed.error:
+        raise FlowError("decision_failed", step=step.name, error=computed.error)
+    if computed.holds is not None:
+        edges = graph.edges.get(step.key, ())
+        edge = next((edges[number] for number in sorted(computed.holds)), None)
+    else:
+        found = [_edge_for(graph, step, normalise(word)) for word in computed.words]
+        edge = next((one for one in graph.edges.get(step.key, ()) if one in found), None)
+    if edge is None and not computed.words:
+        edge = unconditional(graph, step)
+    if edge is None:
+        raise FlowError("no_route", step=step.name)
+    return Way(graph.steps[edge.to_step], edge.edge_type)
+
+
+def unconditional(graph: Graph, step: Step) -> Edge | None:
+    """The default edge that is taken where no condition holds."""
+    return next((e for e in graph.leaving(step.key, EdgeType.DEFAULT) if not e.words and not e.config), None)
+
+
 def _edge_for(graph: Graph, step: Step, word: str) -> Edge | None:
     for words, edge_type in ((POSITIVE, EdgeType.DEFAULT), (NEGATIVE, EdgeType.ALTERNATE)):
         if word in words:
             edges = graph.leaving(step.key, edge_type)
             return next(
-                (e for e in edges if not e.condition or normalise(e.condition) in words),
+                (e for e in edges if not e.words or any(normalise(own) in words for own in e.words)),
                 edges[0] if len(edges) == 1 else None,
             )
     candidates = (
         *graph.leaving(step.key, EdgeType.DEFAULT),
         *graph.leaving(step.key, EdgeType.ALTERNATE),
     )
-    return next((e for e in candidates if normalise(e.condition) == word), None)
+    return next((e for e in candidates if any(normalise(own) == word for own in e.words)), None)
 
 
 def within_limits(graph: Graph, way: Way, visits: Callable[[str], Visits]) -> Way:
@@ -103,14 +140,14 @@ def within_limits(graph: Graph, way: Way, visits: Callable[[str], Visits]) -> Wa
     while way.step is not None and _is_full(way.step, visits):
         out = graph.leaving(way.step.key, EdgeType.ESCALATION)
         if not out or way.step.key in seen:
-            raise FlowError("visit_limit_reached", step=way.step.name, max_visits=way.step.max_visits)
+            raise FlowError("visit_limit_reached", step=way.step.name, max_visits=way.step.max_visits or MOST_VISITS)
         seen.add(way.step.key)
         way = Way(graph.steps[out[0].to_step], EdgeType.ESCALATION, escalated=True)
     return way
 
 
 def _is_full(step: Step, visits: Callable[[str], Visits]) -> bool:
-    return step.max_visits is not None and visits(step.key).counted >= step.max_visits
+    return visits(step.key).counted >= (step.max_visits or MOST_VISITS)
 
 
 def possible_targets(graph: Graph, step: str) -> tuple[str, ...]:

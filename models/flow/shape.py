@@ -13,6 +13,7 @@ from models.flow.checks import (
     an_object,
     check_fields,
     duration,
+    entries,
     flag,
     is_duration,
     key,
@@ -21,13 +22,16 @@ from models.flow.checks import (
     text,
     unstorable,
     whole,
+    words,
 )
 from models.flow.config_shape import step_config
 from models.flow.durations import parse_duration
-from models.flow.graph import EdgeType, RequirementType, StepType, requirement_key
+from models.flow.graph import DecisionType, EdgeType, RequirementType, StepType, requirement_key
 from models.flow.problems import Problem, problem
+from models.flow.step_config import edge_config, routing_config
 
 MAX_STEPS, MAX_EDGES, MAX_REQUIREMENTS, MAX_ITEMS = 500, 5_000, 100, 500
+LONGEST_CONDITION, LONGEST_RESULT, MAX_RESULTS = 1_000, 100, 50
 MAX_COUNT = 10_000
 MAX_ORDER = 2_147_483_647
 
@@ -40,7 +44,7 @@ STEP_FIELDS: Mapping[str, Check] = {
     "step_type": one_of("unknown_step_type", StepType),
     "order": whole(0, MAX_ORDER),
     "is_decision_point": flag,
-    "decision_type": text(50),
+    "decision_type": one_of("unknown_decision_type", ["", *DecisionType]),
     "is_terminal": flag,
     "terminal_status": text(50),
     "requires_explicit_start": flag,
@@ -61,7 +65,9 @@ EDGE_FIELDS: Mapping[str, Check] = {
     "from_step": text(100),
     "to_step": text(100),
     "edge_type": one_of("unknown_edge_type", EdgeType),
-    "condition": text(100),
+    "condition": text(LONGEST_CONDITION),
+    "results": words(MAX_RESULTS, LONGEST_RESULT),
+    "config": an_object,
     "ui": an_object,
 }
 
@@ -82,19 +88,16 @@ def requirement_fields(types: Iterable[str]) -> Mapping[str, Check]:
 def graph_shape(raw: Mapping[str, Any], types: Iterable[str]) -> Iterator[Problem]:
     """Every field of every step, requirement and edge."""
     yield from check_fields(raw, "", GRAPH_FIELDS)
-    steps = _entries(raw.get("steps"))
+    steps = entries(raw.get("steps"))
     if not steps and not raw.get("steps"):
         yield problem("steps_missing", "steps")
     fields = requirement_fields(types)
     for number, step in enumerate(steps):
         yield from _step_shape(step, f"steps[{number}]", fields)
     yield from _duplicates("steps", [_get(step, "key") for step in steps])
-    for number, edge in enumerate(_entries(raw.get("edges"))):
+    for number, edge in enumerate(entries(raw.get("edges"))):
         yield from check_fields(edge, f"edges[{number}]", EDGE_FIELDS, ("from_step", "to_step"))
-
-
-def _entries(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []
+        yield from edge_config(edge, f"edges[{number}]")
 
 
 def _get(raw: Any, name: str) -> Any:
@@ -103,7 +106,7 @@ def _get(raw: Any, name: str) -> Any:
 
 def _step_shape(raw: Any, path: str, fields: Mapping[str, Check]) -> Iterator[Problem]:
     yield from check_fields(raw, path, STEP_FIELDS, ("key", "name"))
-    rows = _entries(_get(raw, "requirements"))
+    rows = entries(_get(raw, "requirements"))
     for number, row in enumerate(rows):
         place = f"{path}.requirements[{number}]"
         yield from check_fields(row, place, fields, ("requirement_type", "name"))
@@ -111,6 +114,8 @@ def _step_shape(raw: Any, path: str, fields: Mapping[str, Check]) -> Iterator[Pr
     keys = [requirement_key(row, number) if isinstance(row, Mapping) else None for number, row in enumerate(rows, 1)]
     yield from _duplicates(f"{path}.requirements", keys)
     yield from _step_consistency(raw, path)
+    if isinstance(raw, Mapping):
+        yield from routing_config(raw, path)
 
 
 def _duplicates(path: str, keys: list[Any]) -> Iterator[Problem]:

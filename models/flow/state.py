@@ -66,11 +66,13 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An automatic action that has been asked for and has not come back; `call_id` names the attempt."""
+    """The automatic action of an open execution; `call_id` names the attempt, `outcome` how it came back."""
 
     call_id: str
     action: str
     attempt: int = 1
+    outcome: str = ""
+    """Empty while it runs, then `succeeded` or `failed`."""
 
 
 class Arrival(NamedTuple):
@@ -103,9 +105,11 @@ class State:
     arrived: dict[int, tuple[Arrival, ...]] = field(default_factory=dict)
     """Subject → its branches that wait at a join, in the order of their arrival."""
     calls: dict[Ref, Call] = field(default_factory=dict)
-    """Automatic actions under way; one at a time for an execution."""
+    """Automatic actions of open executions; one at a time for each."""
     busy: dict[tuple[str, str], int] = field(default_factory=dict)
     """(step, lot) → open executions there that do not wait for their batch; derived from `tokens`."""
+    forked: dict[int, tuple[Ref, ...]] = field(default_factory=dict)
+    """Subject → its open executions in branches of forks, sorted; derived from `tokens`."""
 
     def copy(self) -> "State":
         """A state that can be changed without changing this one; the values inside are immutable."""
@@ -118,6 +122,7 @@ class State:
             arrived=dict(self.arrived),
             calls=dict(self.calls),
             busy=dict(self.busy),
+            forked=dict(self.forked),
         )
 
     def at_step(self, step: str, lot: str | None = None) -> Iterator[tuple[Ref, Token]]:
@@ -125,10 +130,6 @@ class State:
         return (
             (ref, token) for ref, token in self.tokens.items() if ref.step == step and (lot is None or token.lot == lot)
         )
-
-    def of_subject(self, subject: int) -> Iterator[Ref]:
-        """The places of the open executions of one subject; several where it stands in branches."""
-        return iter(sorted(ref for ref in self.tokens if ref.subject == subject))
 
 
 def execution_id(instance_id: str | UUID, ref: Ref) -> UUID:
@@ -154,6 +155,11 @@ def child_instance_id(instance_id: str | UUID, ref: Ref, requirement: str, numbe
         UUID(str(instance_id)),
         f"child/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}/{requirement}/{number}",
     )
+
+
+def call_id(instance_id: str | UUID, ref: Ref, attempt: int) -> UUID:
+    """The deterministic id of the `attempt`-th call of an execution's automatic action."""
+    return uuid5(UUID(str(instance_id)), f"call/{ref.subject}/{ref.step}/{ref.visit}/{ref.branch}/{attempt}")
 
 
 def incident_id(instance_id: str | UUID, ref: Ref, seq: int) -> UUID:

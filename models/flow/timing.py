@@ -6,6 +6,7 @@ business); here is what happens when one of them has come.
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 from models.flow import commands as cmd
 from models.flow import events as ev
@@ -18,7 +19,7 @@ from models.flow.moment import Moment
 from models.flow.policies import Level, LevelAction, level_at
 from models.flow.routing import Way, within_limits
 from models.flow.state import Ref, State, Token
-from models.flow.status import OPEN, ExecutionStatus, InstanceStatus
+from models.flow.status import OPEN, WORKABLE, ExecutionStatus, InstanceStatus
 
 CHASED = OPEN - {ExecutionStatus.WAITING}
 """Statuses in which time counts. Who waits for the rest of a batch is not late; who awaits a sign-off is."""
@@ -55,7 +56,18 @@ def next_deadline(state: State) -> datetime | None:
     if state.status is InstanceStatus.ON_HOLD:
         return None
     moments = (moment for token in state.tokens.values() if token.status in CHASED for moment in _ahead(token))
-    return min(moments, default=None)
+    rings = (moment for token in state.tokens.values() if (moment := _rings_at(token)) is not None)
+    return min(chain(moments, rings), default=None)
+
+
+def ringing(state: State, now: datetime) -> tuple[Ref, ...]:
+    """Executions whose timer has run down: to be looked at."""
+    return tuple(ref for ref, token in state.tokens.items() if (rings := _rings_at(token)) and rings <= now)
+
+
+def _rings_at(token: Token) -> datetime | None:
+    """A timer whose subject cannot go on, and stopped, rings no more."""
+    return token.wake_at if token.incident is None and token.status in WORKABLE else None
 
 
 def _ahead(token: Token) -> Iterator[datetime]:

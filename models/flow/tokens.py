@@ -19,6 +19,8 @@ def change(state: State, ref: Ref, **changes: object) -> None:
 def put(state: State, ref: Ref, token: Token) -> None:
     """Place a token, and count it among those who work at its step."""
     _count(state, ref, -1)
+    if ref.branch and ref not in state.tokens:
+        state.forked[ref.subject] = tuple(sorted((*state.forked.get(ref.subject, ()), ref)))
     state.tokens[ref] = token
     _count(state, ref, +1)
 
@@ -29,6 +31,27 @@ def drop(state: State, ref: Ref) -> None:
     state.tokens.pop(ref, None)
     state.hops.pop(ref, None)
     state.calls.pop(ref, None)
+    if ref.branch:
+        _leave_branch(state, ref)
+
+
+def _leave_branch(state: State, ref: Ref) -> None:
+    left = tuple(one for one in state.forked.get(ref.subject, ()) if one != ref)
+    if left:
+        state.forked[ref.subject] = left
+    else:
+        state.forked.pop(ref.subject, None)
+
+
+def divert(state: State, ref: Ref) -> None:
+    """Out of its step by another way; a batch that waited for nobody else is looked at again."""
+    token = state.tokens.get(ref)
+    drop(state, ref)
+    if token is None or token.status is ExecutionStatus.WAITING or state.busy.get((ref.step, token.lot)):
+        return
+    waiting = min((one for one, _ in state.at_step(ref.step, token.lot)), default=None)
+    if waiting is not None:
+        state.hops[waiting] = None
 
 
 def _count(state: State, ref: Ref, by: int) -> None:

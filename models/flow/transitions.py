@@ -135,7 +135,11 @@ MOVES: tuple[Move, ...] = (
     *(
         Move(before, "execution_diverted", after, word)
         for before in (S.PENDING, *_HELD, *_DONE)
-        for after, word in ((S.SKIPPED, "skip"), (S.CANCELLED, "move, remove"), (S.ROLLED_BACK, "rewind, undo"))
+        for after, word in (
+            (S.SKIPPED, "skip"),
+            (S.CANCELLED, "move, remove, branch not needed"),
+            (S.ROLLED_BACK, "rewind, undo"),
+        )
     ),
     *(Move(S.COMPLETED, "execution_restored", after, "undo") for after in (S.IN_PROGRESS, S.PENDING)),
 )

@@ -16,6 +16,7 @@ from models.flow.errors import FlowError
 from models.flow.facts import Done, Successor
 from models.flow.moment import Moment
 from models.flow.regions import JOIN
+from models.flow.state import Ref
 from models.flow.status import ExecutionStatus
 
 WINDOW = timedelta(minutes=15)
@@ -34,6 +35,7 @@ def undo(moment: Moment, command: cmd.Undo) -> Events:
     not_on_hold(moment)
     if moment.now - done.at > WINDOW:
         raise FlowError("undo_too_late", minutes=WINDOW // timedelta(minutes=1))
+    _check_branch(moment, command.ref, done)
     _check_untouched(moment, done)
     entered = [one.ref for one in done.successors if one.open]
     ended = [one.ref for one in done.successors if not one.open]
@@ -73,6 +75,13 @@ def _may(moment: Moment, command: cmd.Undo, done: Done) -> None:
         raise FlowError("forbidden", permission=needed)
     if len(command.reason.strip()) < MINIMUM_REASON:
         raise FlowError("reason_required", minimum=MINIMUM_REASON)
+
+
+def _check_branch(moment: Moment, ref: Ref, done: Done) -> None:
+    """A branch that came to its join, or ended its subject, has changed what happens to the others."""
+    arrived = any(one.branch == ref.branch for one in moment.state.arrived.get(ref.subject, ()))
+    if ref.branch and (arrived or done.ended_as is not None):
+        raise FlowError("undo_built_on", built_on="joined", step=moment.graph.steps[ref.step].name)
 
 
 def _check_untouched(moment: Moment, done: Done) -> None:

@@ -6,13 +6,16 @@ Expects a graph whose parts are sound (`shape.py`). Rules: DESIGN §3.2, §3.3 a
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from models.flow.decided_ways import computed_decision, decision_words, meaning, of_type
+from models.flow.forked_ways import branch_problems
 from models.flow.graph import Edge, EdgeType, Graph, Step, StepType, parse_edge
 from models.flow.policies import LevelAction, assignment_of, escalation_of
 from models.flow.problems import Problem, problem
-from models.flow.routing import NEGATIVE, POSITIVE, allowed_results, normalise
+from models.flow.routing import allowed_results
 
 Drawn = tuple[tuple[str, Edge], ...]
 """Edges with their paths."""
+MIN_BRANCHES = 2
 
 
 def drawn(raw: Mapping[str, Any]) -> Drawn:
@@ -48,13 +51,41 @@ def all_ways(graph: Graph, paths: Mapping[str, str], edges: Drawn) -> Iterator[P
         leaving = tuple(by_step.get(step.key, ()))
         yield from _escalations(step, paths[step.key], leaving)
         yield from _policies(graph, step, f"{paths[step.key]}.config")
+        if step.is_engines:
+            yield from _engines(step, paths[step.key])
         if step.is_terminal:
             yield from _terminal(step, paths[step.key], leaving)
+        elif step.is_computed:
+            yield from computed_decision(graph, step, paths[step.key], leaving)
+        elif step.step_type == StepType.FORK:
+            yield from _fork(step, paths[step.key], leaving)
         elif step.is_decision_point:
             yield from _decision(graph, step, paths[step.key], leaving)
         else:
             yield from _plain(step, paths[step.key], leaving)
     yield from _reachability(graph, paths)
+    yield from branch_problems(graph, paths, onward_of)
+
+
+def _engines(step: Step, path: str) -> Iterator[Problem]:
+    """Nobody works there, so nothing that a person would have to give may stand in the way."""
+    gates = {
+        "requirements": bool(step.requirements),
+        "is_decision_point": step.is_decision_point,
+        "is_terminal": step.is_terminal,
+        "requires_explicit_start": step.requires_explicit_start,
+        "requires_batch_completion": step.requires_batch_completion,
+        "requires_qa_signoff": step.requires_qa_signoff,
+    }
+    for name, stands_there in gates.items():
+        if stands_there:
+            yield problem("engine_step_with_gates", f"{path}.{name}", step=step.name, field=name)
+
+
+def _fork(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
+    if len(of_type(leaving, EdgeType.DEFAULT)) < MIN_BRANCHES:
+        yield problem("fork_without_branches", path, step=step.name)
+    yield from _only_ordinary(step, leaving)
 
 
 def _twice(edges: Drawn) -> Iterator[Problem]:
@@ -65,12 +96,8 @@ def _twice(edges: Drawn) -> Iterator[Problem]:
         seen.add(edge)
 
 
-def _of(leaving: Drawn, edge_type: str) -> Drawn:
-    return tuple((path, edge) for path, edge in leaving if edge.edge_type == edge_type)
-
-
 def _escalations(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
-    found = _of(leaving, EdgeType.ESCALATION)
+    found = of_type(leaving, EdgeType.ESCALATION)
     routes = any(level.action is LevelAction.ROUTE for level in escalation_of(step).levels)
     if step.is_terminal or not found:
         if routes:
@@ -83,8 +110,8 @@ def _escalations(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
     for place, edge in found:
         if edge.to_step == step.key:
             yield problem("escalation_to_itself", place, step=step.name)
-        if edge.condition:
-            yield problem("condition_without_decision", place, step=step.name, condition=edge.condition)
+        for word in edge.words:
+            yield problem("condition_without_decision", place, step=step.name, condition=word)
 
 
 def _policies(graph: Graph, step: Step, path: str) -> Iterator[Problem]:
@@ -105,13 +132,18 @@ def _terminal(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
 
 
 def _plain(step: Step, path: str, leaving: Drawn) -> Iterator[Problem]:
-    defaults = _of(leaving, EdgeType.DEFAULT)
+    defaults = of_type(leaving, EdgeType.DEFAULT)
     if len(defaults) > 1:
         yield problem("several_defaults", path, step=step.name, count=len(defaults))
-    for place, edge in defaults:
-        if edge.condition:
-            yield problem("condition_without_decision", place, step=step.name, condition=edge.condition)
-    for place, _ in _of(leaving, EdgeType.ALTERNATE):
+    yield from _only_ordinary(step, leaving)
+
+
+def _only_ordinary(step: Step, leaving: Drawn) -> Iterator[Problem]:
+    """A step that decides nothing has no conditions and no alternates."""
+    for place, edge in of_type(leaving, EdgeType.DEFAULT):
+        for word in edge.words:
+            yield problem("condition_without_decision", place, step=step.name, condition=word)
+    for place, _ in of_type(leaving, EdgeType.ALTERNATE):
         yield problem("alternate_without_decision", place, step=step.name)
 
 
@@ -121,44 +153,13 @@ def _decision(graph: Graph, step: Step, path: str, leaving: Drawn) -> Iterator[P
     results = allowed_results(graph, step)
     if not results:
         yield problem("decision_without_edges", path, step=step.name)
-    elif len({_meaning(word) for word in results}) == 1:
+    elif len({meaning(word) for word in results}) == 1:
         yield problem("decision_result_without_edge", path, step=step.name, allowed=results[0])
-    yield from _conditions(step, leaving)
-    for edge_type, words in ((EdgeType.DEFAULT, POSITIVE), (EdgeType.ALTERNATE, NEGATIVE)):
-        plain = [
-            (place, edge)
-            for place, edge in _of(leaving, edge_type)
-            if not normalise(edge.condition) or normalise(edge.condition) in words
-        ]
-        for place, edge in plain[1:]:
-            word = edge.condition or ("pass" if edge_type == EdgeType.DEFAULT else "fail")
-            yield problem("ambiguous_edge", place, step=step.name, edge_type=edge_type.value, word=word)
-
-
-def _meaning(word: str) -> str:
-    folded = normalise(word)
-    return "pass" if folded in POSITIVE else "fail" if folded in NEGATIVE else folded
-
-
-def _conditions(step: Step, leaving: Drawn) -> Iterator[Problem]:
-    """Words on edges: each its own, and none that means the other edge."""
-    seen: set[str] = set()
-    for place, edge in leaving:
-        word = normalise(edge.condition)
-        if not word or edge.edge_type == EdgeType.ESCALATION:
-            continue
-        if word in seen:
-            yield problem("duplicate_condition", place, step=step.name, condition=edge.condition)
-        seen.add(word)
-        for words, meant in ((POSITIVE, EdgeType.DEFAULT), (NEGATIVE, EdgeType.ALTERNATE)):
-            if word in words and edge.edge_type != meant:
-                yield problem(
-                    "reserved_condition", place, condition=edge.condition, meant=meant.value, edge_type=edge.edge_type
-                )
+    yield from decision_words(step, leaving)
 
 
 def _reachability(graph: Graph, paths: Mapping[str, str]) -> Iterator[Problem]:
-    onward = {key: _onward(graph, step) for key, step in graph.steps.items()}
+    onward = {key: onward_of(graph, step) for key, step in graph.steps.items()}
     backward: dict[str, list[str]] = {}
     for key, targets in onward.items():
         for target in targets:
@@ -173,7 +174,8 @@ def _reachability(graph: Graph, paths: Mapping[str, str]) -> Iterator[Problem]:
             yield problem("no_way_to_end", paths[key], step=step.name)
 
 
-def _onward(graph: Graph, step: Step) -> list[str]:
+def onward_of(graph: Graph, step: Step) -> list[str]:
+    """Every step that a subject can be at next."""
     if step.is_terminal:
         return []
     targets = [edge.to_step for edge in graph.edges.get(step.key, ())]
@@ -184,7 +186,8 @@ def _onward(graph: Graph, step: Step) -> list[str]:
 
 
 def _goes_by_order(graph: Graph, step: Step) -> bool:
-    return not step.is_decision_point and not graph.leaving(step.key, EdgeType.DEFAULT)
+    decides = step.is_decision_point or step.step_type == StepType.FORK
+    return not decides and not graph.leaving(step.key, EdgeType.DEFAULT)
 
 
 def _is_end(graph: Graph, step: Step) -> bool:

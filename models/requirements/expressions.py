@@ -62,6 +62,7 @@ class _Text(NamedTuple):
         growing: what must not stand beside a comprehension, where it does.
         words: names; each looks at all data once per turn at most.
         longest: entries that a list written in it may have.
+        names: every word, among them the variables it looks at.
     """
 
     macros: int
@@ -69,6 +70,7 @@ class _Text(NamedTuple):
     growing: str | None
     words: int
     longest: int
+    names: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -104,18 +106,52 @@ def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
     Raises:
         ExpressionError: it does not parse, names what is not there, mixes types, or is too large.
     """
-    problem = problem_in(expression)
-    if problem is not None:
-        raise ExpressionError(problem)
-    data = _Data()
-    known = {name: _value(value, data) for name, value in values.items()}
-    _check_work(_read(expression), data)
-    try:
-        return _compiled(expression).execute(known)
-    except KeyError as error:
-        raise ExpressionError(f"there is no {error}") from error
-    except Exception as error:
-        raise ExpressionError(str(error)[:300]) from error
+    return Prepared(values).evaluate(expression)
+
+
+class Prepared:
+    """Values that many expressions look at: turned into CEL's once, and only those that an expression names."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Take JSON-like values by the names of variables."""
+        self._values = values
+        self._known: dict[str, tuple[Any, _Data]] = {}
+
+    def evaluate(self, expression: str, **more: Any) -> Any:
+        """The value of an expression over these values and `more`.
+
+        Raises:
+            ExpressionError: it does not parse, names what is not there, mixes types, or is too large.
+        """
+        problem = problem_in(expression)
+        if problem is not None:
+            raise ExpressionError(problem)
+        seen = _read(expression)
+        data, known = _Data(), {}
+        for name in seen.names:
+            if name in more:
+                known[name] = _value(more[name], data)
+            elif name in self._values:
+                if name not in self._known:
+                    own = _Data()
+                    self._known[name] = _value(self._values[name], own), own
+                known[name], size = self._known[name]
+                _add(size, data)
+        _check_work(seen, data)
+        try:
+            return _compiled(expression).execute(known)
+        except KeyError as error:
+            raise ExpressionError(f"there is no {error}") from error
+        except Exception as error:
+            raise ExpressionError(str(error)[:300]) from error
+
+
+def _add(size: _Data, data: _Data) -> None:
+    data.entries += size.entries
+    data.texts += size.texts
+    data.longest = max(data.longest, size.longest)
+    if data.entries > MOST_ENTRIES:
+        raise ExpressionError("there is too much data to look at")
 
 
 def _check_work(seen: _Text, data: _Data) -> None:
@@ -148,12 +184,14 @@ def _read(expression: str) -> _Text:
         elif sign == ")" and parentheses:
             open_macros -= parentheses.pop()
     growing = _GROWING.search(bare)
+    words = _WORD.findall(bare)
     return _Text(
         macros=macros,
         depth=deepest,
         growing=growing and growing[0].rstrip("( \t\r\n"),
-        words=len(_WORD.findall(bare)),
+        words=len(words),
         longest=bare.count(",") + 1,
+        names=tuple(dict.fromkeys(words)),
     )
 
 

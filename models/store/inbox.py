@@ -68,10 +68,16 @@ _CANDIDATE = """
      OR s.config -> 'assignment' -> 'users' ?| CAST(:names AS text[]))
 """
 """For whom the step is, as far as SQL can tell: rules are evaluated when the work is claimed."""
+_FOR_PEOPLE = """
+    NOT EXISTS (SELECT FROM step z WHERE (z.tenant_id, z.id) = (e.tenant_id, e.step_id)
+                AND (z.step_type IN ('fork', 'join', 'message', 'automatic')
+                     OR (z.step_type = 'timer' AND z.config -> 'timer' IS NOT NULL)))
+"""
+"""At the engine's own steps nobody has anything to do."""
 _EXECUTIONS = f"""
     SELECT 'execution' AS kind, e.id AS execution_id, CAST(NULL AS uuid) AS other_id, e.due_at AS due,
            e.overdue AS late, e.entered_at AS since
-    {_OPEN} AND :may_work
+    {_OPEN} AND :may_work AND {_FOR_PEOPLE}
       AND (e.status = 'pending' AND EXISTS (
                SELECT FROM step s WHERE (s.tenant_id, s.id) = (e.tenant_id, e.step_id) AND {_CANDIDATE})
            OR e.status IN ('claimed', 'in_progress') AND (e.assigned_to = :me OR EXISTS (

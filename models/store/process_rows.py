@@ -63,6 +63,9 @@ async def write_steps(session: AsyncSession, process: Process, graph: Graph) -> 
                 "to_step_id": step_id(version, edge.to_step),
                 "edge_type": edge.edge_type,
                 "condition": edge.condition,
+                "results": list(edge.results),
+                "config": dict(edge.config),
+                "drawn": number,
             }
             for number, edge in enumerate(one for key in graph.steps for one in graph.edges.get(key, ()))
         ],

@@ -91,6 +91,10 @@ class Resolver:
                 if isinstance(config, dict):
                     path = f"steps[{number}].requirements[{place}].config"
                     await self._resolve(str(requirement.get("requirement_type")), config, path)
+        for number, edge in enumerate(_objects(found, "edges")):
+            config = edge.get("config")
+            if isinstance(config, dict) and config:
+                await self._resolve("measurement", config, f"edges[{number}].config")
         return found
 
     async def _resolve(self, requirement_type: str, config: Json, path: str) -> None:

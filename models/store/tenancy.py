@@ -16,7 +16,7 @@ from models.tables import metadata
 APPEND_ONLY: Final = frozenset(
     {
         "approval_delegation", "approval_response", "audit_entry", "chain_checkpoint", "chain_link", "evidence_record",
-        "journal", "measurement", "signature", "signature_void",
+        "journal", "measurement", "quality_report", "signature", "signature_void",
     }
 )  # fmt: skip
 """The record itself: nobody changes or deletes these rows (21 CFR 11.10(e))."""

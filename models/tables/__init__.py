@@ -23,6 +23,7 @@ from models.tables.notices import (
 )
 from models.tables.planning import Absence, Calendar
 from models.tables.process import Process, ProcessStep, Step, StepEdge, StepRequirement
+from models.tables.quality import QualityReport
 from models.tables.subjects import Capa, Part, Subject, SubjectType
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Part",
     "Process",
     "ProcessStep",
+    "QualityReport",
     "Request",
     "Signature",
     "SignatureVoid",

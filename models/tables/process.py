@@ -18,6 +18,7 @@ from models.tables.base import (
     check,
     flag,
     free_text,
+    json_list,
     json_object,
     one_of,
     since,
@@ -134,25 +135,25 @@ class ProcessStep(TenantRow, table=True):
 
 
 class StepEdge(TenantRow, table=True):
-    """A way from one step to another."""
+    """A way from one step to another; `drawn` is its number in the order of drawing, in which edges are tried."""
 
     __tablename__ = "step_edge"
     __table_args__ = (
         tenant_fk("process_id", "process"),
         tenant_fk("from_step_id", "step"),
         tenant_fk("to_step_id", "step"),
-        UniqueConstraint(
-            "tenant_id", "process_id", "from_step_id", "to_step_id", "edge_type", "condition",
-            name="uq_step_edge_once",
-        ),
+        UniqueConstraint("process_id", "drawn", "tenant_id", name="uq_step_edge_drawn"),
         one_of("edge_type", EdgeType),
-    )  # fmt: skip
+    )
 
     process_id: UUID
     from_step_id: UUID
     to_step_id: UUID
     edge_type: EdgeType = word(EdgeType, EdgeType.DEFAULT)
     condition: str = free_text()
+    results: list[Any] = json_list()
+    config: dict[str, Any] = json_object()
+    drawn: int
 
 
 class StepRequirement(TenantRow, table=True):

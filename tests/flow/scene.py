@@ -3,7 +3,7 @@
 The scene is the shell without Temporal and PostgreSQL: facts are what its own events say, plus what a test sets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
@@ -18,6 +18,7 @@ from models.flow.facts import (
     Assigned,
     Barred,
     Child,
+    Computed,
     Deadlines,
     Done,
     EndedChild,
@@ -29,7 +30,7 @@ from models.flow.facts import (
     Unmet,
     Visits,
 )
-from models.flow.graph import Graph, Step, parse_graph
+from models.flow.graph import Graph, Step, StepType, parse_graph, timer_of
 from models.flow.policies import escalation_of
 from models.flow.state import Ref, State, Token
 from models.flow.status import ExecutionStatus
@@ -71,9 +72,9 @@ def gate(key: str | None = "gate", **settings: Any) -> Json:
     return {"key": key, "requirement_type": "custom", "name": (key or "gate").title(), **settings}
 
 
-def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
+def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "", **more: Any) -> Json:
     """A way on."""
-    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition}
+    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition, **more}
 
 
 def graph(*parts: Json, checked: bool = True) -> Graph:
@@ -98,7 +99,12 @@ LINE = (step("a"), step("b"), end())
 
 @dataclass
 class Scene:
-    """An instance that a test plays with."""
+    """An instance that a test plays with.
+
+    Attributes:
+        computed: step key → what facts compute there; without an entry a decision says `pass` and a timer an hour.
+        messages: executions for which a message has come; None: for all.
+    """
 
     graph: Graph
     subjects: int = 1
@@ -115,6 +121,8 @@ class Scene:
     child_problems: dict[tuple[int, str, str], str] = field(default_factory=dict)
     ended: dict[str, EndedChild] = field(default_factory=dict)
     context: Json = field(default_factory=dict)
+    computed: dict[str, Computed] = field(default_factory=dict)
+    messages: set[Ref] | None = field(default_factory=set)
     events: list[ev.Event] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     target: Target | None = None
@@ -178,6 +186,7 @@ class Scene:
             escalated_to=self.escalated_to,
             snoozed=self.snoozed,
             stand_ins=self.stand_ins,
+            computed=_Lazily(self.compute),
             closed=self._closed(),
             past=self._past(),
             done=self._done(),
@@ -189,6 +198,23 @@ class Scene:
             ended=self.ended,
             context=self.context,
         )
+
+    def compute(self, ref: Ref) -> Computed | None:
+        """What facts compute for an execution whose step asks for it."""
+        step = self.graph.steps[ref.step]
+        if step.step_type == StepType.MESSAGE:
+            came = self.messages is None or ref in self.messages
+            awaited = any(isinstance(one, ev.MessageAwaited) and one.ref == ref for one in self.events)
+            found = Computed(name="paid", key=f"o-{ref.subject}", awaited=awaited, message_id="m" if came else "")
+        elif step.is_computed:
+            found = Computed(words=("pass",), shown="pass")
+        elif step.step_type == StepType.TIMER and step.config.get("timer"):
+            found = Computed(wake_at=self.now + timedelta(hours=1))
+        elif step.step_type == StepType.AUTOMATIC and step.config["action"]["type"] == "expression":
+            found = Computed(context={f"seen.{ref.step}": ref.subject})
+        else:
+            return None
+        return self.computed.get(ref.step, found)
 
     def do(self, kind: str, actor: str = "ann", ref: Ref | None = None, **more: Any) -> Outcome:
         """One command of a person on one execution (default: the only one there is)."""
@@ -363,6 +389,7 @@ class Scene:
             due_at=due,
             limit_at=self.now + at.max_duration if at.max_duration else None,
             marks=(*reminders, *(due + level.after for level in policy.levels)) if due else (),
+            wake_at=self.now + wait if (wait := timer_of(at)) else None,
         )
 
 
@@ -370,6 +397,19 @@ def _is_rolled_back(event: ev.Event) -> TypeGuard[ev.VisitRolledBack | ev.Execut
     return isinstance(event, ev.VisitRolledBack) or (
         isinstance(event, ev.ExecutionDiverted) and event.status == "rolled_back"
     )
+
+
+class _Lazily(dict[Ref, Computed]):
+    """Facts of executions as they are asked for, also of those that a batch enters."""
+
+    def __init__(self, compute: Callable[[Ref], Computed | None]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def get(self, ref: Ref, default: Any = None) -> Any:
+        """What is computed for it."""
+        found = self._compute(ref)
+        return default if found is None else found
 
 
 def _why(ref: Ref) -> tuple[Unmet, ...]:

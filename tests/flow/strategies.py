@@ -40,10 +40,22 @@ def raw_graphs(draw: st.DrawFn) -> Json:
     edges: list[Json] = []
     for number, key in enumerate(keys):
         onward = everything[number + 1] if number + 1 < len(everything) else None
+        if onward is not None and draw(st.integers(0, 4)) == 0:
+            forked_steps, forked_edges = draw(_forked(key, onward, ends))
+            steps += forked_steps
+            edges += forked_edges
+            continue
+        if onward is not None and draw(st.integers(0, 4)) == 0:
+            steps.append(draw(_engines(key)))
+            edges.append(edge(key, onward))
+            continue
         decides = onward is not None and draw(st.booleans())
         steps.append(draw(_steps(key, decides=decides)))
         if decides and onward is not None:
-            edges += draw(_decision_edges(key, onward, everything))
+            steps[-1]["decision_type"] = draw(st.sampled_from(["", "manual", "qa_result", "expression"]))
+            if steps[-1]["decision_type"] in {"qa_result", "expression"}:
+                steps[-1]["requires_operator_completion"] = draw(st.booleans())
+            edges += draw(_decision_edges(key, onward, everything, steps[-1]["decision_type"]))
         elif onward is not None and draw(st.booleans()):
             edges.append(edge(key, onward))
         others = [other for other in everything if other != key]
@@ -55,6 +67,48 @@ def raw_graphs(draw: st.DrawFn) -> Json:
     if ends == ["end", "scrap"]:
         edges += _ways_to_scrap(edges, keys)
     return {"steps": steps, "edges": edges}
+
+
+ENGINES: tuple[Json, ...] = (
+    {"step_type": "timer", "config": {"timer": {"duration": "PT2H"}}},
+    {"step_type": "timer", "config": {"timer": {"until": "context.when"}}},
+    {"step_type": "message", "config": {"event": {"name": "paid", "key": "subject.identifier"}}},
+    {"step_type": "automatic", "config": {"action": {"type": "webhook", "url": "https://erp.example/"}}},
+    {"step_type": "automatic", "config": {"action": {"type": "expression", "set": {"total": "1"}}}},
+)
+
+
+@st.composite
+def _engines(draw: st.DrawFn, key: str) -> Json:
+    """A step of the engine's own."""
+    return step(key, **draw(st.sampled_from(ENGINES)), max_visits=draw(st.sampled_from([None, None, 2])))
+
+
+@st.composite
+def _forked(draw: st.DrawFn, key: str, onward: str, ends: list[str], depth: int = 1) -> tuple[list[Json], list[Json]]:
+    """A fork with two or three branches of up to two steps each, perhaps with a fork inside, and its join."""
+    join, branches = f"{key}j", draw(st.integers(2, 3))
+    require = draw(st.sampled_from(["all", "all", 1, 2]))
+    steps = [step(key, step_type="fork"), step(join, step_type="join", config={"join": {"require": require}})]
+    edges = [edge(join, onward)]
+    for number in range(branches):
+        line = [f"{key}{'abc'[number]}{place}" for place in range(draw(st.integers(0 if number == 0 else 1, 2)))]
+        for here, following in zip([key, *line], [*line, join], strict=True):
+            if here == key:
+                edges.append(edge(key, following))
+            elif depth and draw(st.integers(0, 5)) == 0:
+                inner_steps, inner_edges = draw(_forked(here, following, ends, depth - 1))
+                steps += inner_steps
+                edges += inner_edges
+            elif draw(st.integers(0, 3)) == 0:
+                steps.append(draw(_engines(here)))
+                edges.append(edge(here, following))
+            else:
+                decides = draw(st.booleans())
+                steps.append(draw(_steps(here, decides=decides)))
+                edges.append(edge(here, following))
+                edges += [edge(here, draw(st.sampled_from([*line, *ends])), "alternate")] if decides else []
+    return steps, edges
 
 
 @st.composite
@@ -107,8 +161,11 @@ def _ends(draw: st.DrawFn, key: str) -> Json:
 
 
 @st.composite
-def _decision_edges(draw: st.DrawFn, key: str, onward: str, everything: list[str]) -> list[Json]:
+def _decision_edges(draw: st.DrawFn, key: str, onward: str, everything: list[str], kind: str) -> list[Json]:
     """One way on, and one to three others that lead anywhere, also back to the same step."""
+    if kind == "expression":
+        ways = draw(st.lists(st.sampled_from(everything), max_size=2, unique=True))
+        return [edge(key, onward)] + [edge(key, to, "alternate", f"context.n == {n}") for n, to in enumerate(ways)]
     straight = draw(st.sampled_from(["default", "alternate"]))
     other = "alternate" if straight == "default" else "default"
     anywhere = st.sampled_from(everything)

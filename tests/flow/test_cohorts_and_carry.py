@@ -118,7 +118,8 @@ TOKENS = st.builds(
     lot=st.sampled_from(["", "rework"]),
 )
 ARRIVALS = st.lists(st.builds(Arrival, join=st.sampled_from(["j", "k"]), branch=st.just("f.1.1")), min_size=1)
-CALLS = st.builds(Call, call_id=st.just(uuid_of(9)), action=st.just("webhook"), attempt=st.integers(1, 3))
+CALLS = st.builds(Call, call_id=st.just(uuid_of(9)), action=st.just("webhook"), attempt=st.integers(1, 3),
+                  outcome=st.sampled_from(["", "failed", "succeeded"]))  # fmt: skip
 
 
 @st.composite
@@ -147,6 +148,10 @@ def states(draw: st.DrawFn) -> State:
         arrived=draw(st.dictionaries(st.integers(0, 20), ARRIVALS.map(tuple), max_size=3)),
         calls=draw(st.dictionaries(REFS, CALLS, max_size=3)),
         busy=busy,
+        forked={
+            subject: tuple(sorted(ref for ref in tokens if ref.subject == subject and ref.branch))
+            for subject in sorted({ref.subject for ref in tokens if ref.branch})
+        },
     )
 
 

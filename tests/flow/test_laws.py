@@ -69,6 +69,7 @@ def test_no_reachable_state_is_stuck(raw: Json, subjects: int, data: st.DataObje
 def test_a_batch_of_commands_does_what_they_do_one_by_one(raw: Json, subjects: int, data: st.DataObject) -> None:
     raw = _without_gates(raw)
     together, apart = begun(raw, subjects), begun(raw, subjects)
+    together.messages = apart.messages = None
     asked: list[cmd.Command] = []
     for one in draw_walk(data, apart, 15, TOGETHER):
         asked.append(one)
@@ -114,6 +115,8 @@ def test_hold_and_resume_move_every_deadline_by_the_time_held(
     for ref, token in scene.state.tokens.items():
         due = before[ref].due_at
         assert token.due_at == (None if due is None else due + (scene.now - start))
+        rings = before[ref].wake_at
+        assert token.wake_at == (None if rings is None else rings + (scene.now - start))
     assert scene.state.tokens.keys() == before.keys()
 
 

@@ -11,6 +11,7 @@ from models.flow.problems import PROBLEMS
 from models.flow.shape import MAX_STEPS
 from models.flow.validate import problems_of
 from models.templates import get_templates
+from tests.flow.routed import forked, table
 from tests.flow.scene import edge, end, gate, raw_graph, step
 
 
@@ -30,8 +31,13 @@ def decision(*edges: dict[str, Any], **settings: Any) -> dict[str, Any]:
     return raw_graph(step("a", is_decision_point=True, **settings), step("b"), end("x"), end("y"), *edges)
 
 
+def computed(decision_type: str, *edges: dict[str, Any], **config: Any) -> dict[str, Any]:
+    return decision(*edges, decision_type=decision_type, config=config)
+
+
 YES, NO = edge("a", "x"), edge("a", "b", "alternate")
 TO_Y = edge("b", "y")
+SIZE = {"measurement_definition": "size", "operator": "gte", "value": "1.5"}
 
 CASES: list[tuple[Any, str, str]] = [
     ([], "not_an_object", ""),
@@ -168,7 +174,63 @@ CASES: list[tuple[Any, str, str]] = [
     (raw_graph(end("e"), step("a")), "unreachable_step", "steps[1]"),
     (raw_graph(step("a"), step("b"), edge("a", "b"), edge("b", "a")), "no_way_to_end", "steps[0]"),
     (raw_graph(step("a"), end(), edge("a", "a")), "no_way_to_end", "steps[0]"),
-]
+    # decisions that nobody takes
+    (lone(decision_type="dice"), "unknown_decision_type", "steps[0].decision_type"),
+    (computed("qa_result", YES, TO_Y), "decision_result_without_edge", "steps[0]"),
+    (computed("qa_result"), "decision_without_edges", "steps[0]"),
+    (computed("expression", YES, edge("a", "b"), TO_Y), "several_unconditional", "edges[1]"),
+    (computed("expression", YES, NO, TO_Y), "missing_field", "edges[1].condition"),
+    (decision(edge("a", "x", condition="x" * 1_001), NO, TO_Y), "too_long", "edges[0].condition"),
+    (decision(edge("a", "x", results=["ok", ""]), NO, TO_Y), "missing_field", "edges[0].results[1]"),
+    (decision(edge("a", "x", results=["ok"]), edge("a", "b", "alternate", "OK")), "duplicate_condition", "edges[1]"),
+    (computed("measurement", edge("a", "x", config={"operator": "gte", "value": 1}), NO), "missing_field",
+     "edges[0].config.measurement_definition"),
+    (computed("measurement", edge("a", "x", config={**SIZE, "operator": "lt"}), NO), "unknown_operator",
+     "edges[0].config.operator"),
+    (computed("measurement", edge("a", "x", config={**SIZE, "value": "much"}), NO), "wrong_type",
+     "edges[0].config.value"),
+    (computed("measurement", edge("a", "x", "default", "pass", config=SIZE), edge("a", "b")),
+     "measurement_decision_mixed", "edges[0]"),
+    (computed("decision_table", YES, NO), "missing_field", "steps[0].config.decision_table"),
+    (computed("decision_table", YES, NO, decision_table=table((">= 1", "maybe"))), "table_result_without_edge",
+     "steps[0].config.decision_table.rules[0].then[0]"),
+    (computed("decision_table", YES, NO, decision_table=table((">= 1", "pass"), hit_policy="any")),
+     "unknown_hit_policy", "steps[0].config.decision_table.hit_policy"),
+    (computed("decision_table", YES, NO, decision_table={**table(), "rules": [{"when": [], "then": ["pass"]}]}),
+     "table_width", "steps[0].config.decision_table.rules[0].when"),
+    # the engine's own steps
+    (lone(step_type="timer", config={"timer": {}}), "timer_config", "steps[0].config.timer"),
+    (lone(step_type="timer", config={"timer": {"duration": "soon"}}), "bad_duration", "steps[0].config.timer.duration"),
+    (lone(step_type="message"), "missing_field", "steps[0].config.event"),
+    (lone(step_type="message", config={"event": {"name": "paid"}}), "missing_field", "steps[0].config.event.key"),
+    (lone(step_type="automatic"), "missing_field", "steps[0].config.action"),
+    (lone(step_type="automatic", config={"action": {"type": "dance"}}), "unknown_action",
+     "steps[0].config.action.type"),
+    (lone(step_type="automatic", config={"action": {"type": "webhook"}}), "missing_field",
+     "steps[0].config.action.url"),
+    (lone(step_type="automatic", config={"action": {"type": "webhook", "url": "https://x.example", "method": "LOOK"}}),
+     "unknown_method", "steps[0].config.action.method"),
+    (lone(step_type="automatic", config={"action": {"type": "erp"}}), "erp_config", "steps[0].config.action"),
+    (lone(step_type="automatic", config={"action": {"type": "start_process"}}), "missing_field",
+     "steps[0].config.action.process"),
+    (lone(step_type="automatic", config={"action": {"type": "expression", "set": {".a": "1"}}}), "wrong_type",
+     "steps[0].config.action.set"),
+    (lone(step_type="automatic", config={"action": {"type": "expression", "set": {"a": "1"}}},
+          requires_qa_signoff=True), "engine_step_with_gates", "steps[0].requires_qa_signoff"),
+    # forks and joins
+    (raw_graph(step("a", step_type="join"), end()), "join_without_fork", "steps[0]"),
+    (raw_graph(step("a", step_type="fork"), end(), edge("a", "end")), "fork_without_branches", "steps[0]"),
+    (raw_graph(step("a", step_type="fork"), step("b"), step("c"), end(), edge("a", "b"), edge("a", "c"),
+               edge("b", "end")), "fork_without_join", "steps[0]"),
+    (raw_graph(*forked("a", "b", require=3)), "join_too_many", "steps[3].config.join.require"),
+    (raw_graph(*forked("a", "b", require=0)), "out_of_range", "steps[3].config.join.require"),
+    (raw_graph(*(part for part in forked("a", "b") if part != edge("a", "j")), edge("a", "b")), "branch_jump",
+     "steps[2]"),
+    (raw_graph(*(part for part in forked("a", "b") if part != edge("a", "j")), edge("a", "after")), "branch_jump",
+     "steps[4]"),
+    (raw_graph(*(part for part in forked("a", "b") if part != edge("a", "j")), step("k", step_type="join"),
+               edge("a", "k"), edge("k", "after")), "several_joins", "steps[0]"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("raw", "code", "path"), CASES, ids=[f"{code} at {path}"[:60] for _, code, path in CASES])

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from models.flow import commands as cmd
 from models.flow.errors import REFUSALS, FlowError, describe
-from models.flow.facts import Barred, Deadlines, Target
+from models.flow.facts import Barred, Computed, Deadlines, Target
 from models.flow.state import Ref
+from tests.flow.routed import forked
 from tests.flow.scene import LINE, NOW, Scene, command, edge, end, gate, graph, hold, migrate, resume, step
 
 REASON = "a reason that is long enough"
@@ -180,6 +182,28 @@ def _nest(problem: str = "", child: str = "") -> Scene:
     return scene
 
 
+def _computed(**computed: Any) -> Scene:
+    scene = Scene(
+        graph(
+            step("a", is_decision_point=True, decision_type="qa_result"),
+            end(),
+            end("x"),
+            edge("a", "end"),
+            edge("a", "x", "alternate"),
+        )
+    )
+    scene.computed["a"] = Computed(**computed)
+    return scene
+
+
+def _beside() -> Case:
+    scene = Scene(graph(*forked("a", "b")))
+    scene.play(cmd.Recheck(ref=scene.only))
+    scene.do("complete", ref=Ref(0, "a", 1, "f.1.1"))
+    ref = Ref(0, "b", 1, "f.1.2")
+    return scene, cmd.Rewind(command_id="c", actor="sue", reason=REASON, ref=ref, to_step="a")
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "child_unusable": lambda: (
         scene := _nest(problem="'Pilot run' is retired", child="cancelled"),
@@ -189,6 +213,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "already_claimed": _claimed,
     "already_done": _waiting,
     "already_on_hold": lambda: _held(lambda _: hold()),
+    "decision_computed": lambda: _on(_computed(words=("fail",)), "complete", decision_result="pass"),
+    "decision_failed": lambda: _on(_computed(error="there is no 'size'"), "complete"),
+    "engine_step": lambda: _on(
+        Scene(graph(step("a", step_type="timer", config={"timer": {"duration": "PT1H"}}), end())), "complete"
+    ),
     "decision_required": lambda: _on(_decision(), "complete"),
     "decision_unknown": lambda: _on(_decision(), "complete", decision_result="perhaps"),
     "execution_closed": _closed,
@@ -211,6 +240,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "not_started": lambda: _on(Scene(graph(step("a", requires_explicit_start=True), end())), "complete"),
     "on_hold": lambda: _held(lambda scene: command("start", "ann", scene.only)),
     "reason_required": lambda: _at_line("complete", "sue", force="short"),
+    "other_branch": _beside,
     "own_approval": _approved_by_ann,
     "delegated_by_another": _delegated,
     "due_beyond_limit": lambda: _put_off(30, expected_duration="PT8H", max_duration="P1D"),
@@ -244,8 +274,8 @@ OF_THE_SHELL = {"internal_error", "unknown_command"}
 """Refused before the core sees the command, or because the core could not bear it."""
 
 
-OF_INCIDENTS = {"child_failed"}
-"""Says why a subject stopped; no command is refused with it."""
+OF_INCIDENTS = {"child_failed", "action_failed", "expression_failed"}
+"""Say why a subject stopped; no command is refused with them (`test_engine_steps`)."""
 
 
 def test_every_code_has_a_case() -> None:
@@ -261,7 +291,7 @@ def test_the_code_is_answered_and_nothing_else_changes(code: str) -> None:
     message = describe(code, outcome.params)
     assert "<" not in message
     assert "{" not in message
-    opened = code in {"no_route", "visit_limit_reached"}
+    opened = code in {"no_route", "visit_limit_reached", "decision_failed"}
     assert [token.incident is not None for token in scene.state.tokens.values()].count(True) == opened
     if not opened:
         assert (scene.state.tokens, scene.state.status, scene.state.hops) == (

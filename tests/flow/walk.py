@@ -16,7 +16,7 @@ from models.flow.cohorts import pack, unpack
 from models.flow.decide import decide
 from models.flow.errors import REFUSALS, FlowError
 from models.flow.evolve import apply, fold
-from models.flow.facts import Deadlines
+from models.flow.facts import Computed, Deadlines
 from models.flow.folding import fold_packed
 from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
@@ -75,14 +75,50 @@ def _sensible(data: st.DataObject, scene: Scene, ref: Ref, chance: int) -> cmd.C
         scene.give_evidence(ref)
     if token.status is S.AWAITING_SIGNOFF:
         return command("signoff", "qa", ref)
+    if step.is_computed:
+        _decide(data, scene, step)
+    if step.is_engines:
+        return _at_engines(data, scene, ref)
     if step.moves_by_itself and token.incident is None and not step.requires_explicit_start:
         return cmd.Recheck(ref=ref)
     who = token.assignee or data.draw(st.sampled_from(["ann", "sue", "chief"]), label="who")
     if step.requires_explicit_start and token.status is not S.IN_PROGRESS:
         return command("start", who, ref)
-    words = allowed_results(scene.graph, step) or [""]
+    words = [""] if step.is_computed else allowed_results(scene.graph, step) or [""]
     force = REASON if chance > 90 and who != "ann" else None
     return command("complete", who, ref, decision_result=data.draw(st.sampled_from(words), label="word"), force=force)
+
+
+def _decide(data: st.DataObject, scene: Scene, step: Step) -> None:
+    """Let facts find something else than before. A scene without a mailbox of its own always computes the same."""
+    if scene.messages is None:
+        return
+    edges = scene.graph.edges[step.key]
+    kinds = st.sampled_from(["words", "words", "words", "error"] if step.decision_type == "qa_result" else ["holds"])
+    match data.draw(kinds, label="computed"):
+        case "words":
+            word = data.draw(st.sampled_from(["pass", "fail", *allowed_results(scene.graph, step)]), label="word")
+            scene.computed[step.key] = Computed(words=(word,), shown=word)
+        case "holds":
+            conditional = [number for number, one in enumerate(edges) if one.condition]
+            holds = data.draw(st.sets(st.sampled_from(conditional)) if conditional else st.just(set()), label="holds")
+            scene.computed[step.key] = Computed(holds=tuple(sorted(holds)), shown="by its condition")
+        case _:
+            scene.computed[step.key] = Computed(error="it cannot be told")
+
+
+def _at_engines(data: st.DataObject, scene: Scene, ref: Ref) -> cmd.Command:
+    """What an engine's own step waits for comes, or fails, or does not come."""
+    call = scene.state.calls.get(ref)
+    if scene.state.tokens[ref].incident is not None:
+        return command("complete", "sue", ref, force=REASON)
+    if call is not None and not call.outcome:
+        succeeded = data.draw(st.integers(0, 3), label="fails") > 0
+        return cmd.NoteActionEnded(ref=ref, call_id=call.call_id, succeeded=succeeded, output={"status": 200})
+    if scene.messages is not None and data.draw(st.booleans(), label="comes"):
+        scene.messages.add(ref)
+        scene.pass_time(hours=1)
+    return cmd.Recheck(ref=ref)
 
 
 def _build(data: st.DataObject, scene: Scene, kind: str, refs: list[Ref]) -> cmd.Command:
@@ -299,9 +335,12 @@ def check_state(scene: Scene) -> None:
     state = scene.state
     assert fold(State(instance_id=state.instance_id, seq=state.seq), scene.events) == state
     assert restore(json.loads(json.dumps(carry(state)))) == state
-    subjects = Counter(ref.subject for ref in state.tokens)
-    assert set(subjects.values()) <= {1}, "a subject is at one place"
-    assert len(state.tokens) + sum(state.finished.values()) == state.subjects, "no subject is lost"
+    places = Counter((ref.subject, ref.branch) for ref in state.tokens)
+    assert set(places.values()) <= {1}, "a subject is at one place in each branch"
+    under_way = {ref.subject for ref in state.tokens}
+    assert len(under_way) + sum(state.finished.values()) == state.subjects, "no subject is lost"
+    assert state.arrived.keys() <= under_way, "a branch waits only while another one is open"
+    _check_branches(state)
     assert (state.status in INSTANCE_CLOSED) == (not state.tokens), "the instance ends with its last execution"
     assert (state.status is InstanceStatus.ON_HOLD) == (state.held_at is not None)
     assert state.hops.keys() <= state.tokens.keys()
@@ -312,12 +351,25 @@ def check_state(scene: Scene) -> None:
     _check_visits(scene)
 
 
+def _check_branches(state: State) -> None:
+    """Who is in a branch is in none that contains it, and none that has come to its join."""
+    for subject, refs in state.forked.items():
+        assert refs == tuple(sorted(ref for ref in state.tokens if ref.subject == subject and ref.branch))
+        names = [ref.branch for ref in refs] + [one.branch for one in state.arrived.get(subject, ())]
+        assert not any(other.startswith(f"{name}/") for name in names for other in names if other != name)
+        assert all(ref.branch for ref in state.tokens if ref.subject == subject), "whoever is forked is nowhere else"
+        assert not {ref.branch for ref in refs} & {one.branch for one in state.arrived.get(subject, ())}
+    assert {ref.subject for ref in state.tokens if ref.branch} == state.forked.keys()
+    assert state.calls.keys() <= state.tokens.keys()
+
+
 def _check_batches(state: State) -> None:
     busy = Counter((ref.step, token.lot) for ref, token in state.tokens.items() if token.status is not S.WAITING)
     assert state.busy == busy
     for ref, token in state.tokens.items():
-        if token.status is S.WAITING:
-            assert busy[ref.step, token.lot], "a batch of which all are ready goes on"
+        if token.status is S.WAITING and not busy[ref.step, token.lot]:
+            looked_at = [one for one, _ in state.at_step(ref.step, token.lot) if one in state.hops]
+            assert looked_at, "a batch of which all are ready goes on"
 
 
 def _check_incidents(scene: Scene) -> None:
@@ -385,7 +437,11 @@ def _next_move(scene: Scene, ref: Ref, far: dict[str, int], force: str | None) -
     for child in [child for child, of in scene.state.children.items() if of.ref == ref]:
         scene.play(cmd.NoteChildEnded(child_id=child, status="completed"))
     scene.give_evidence(ref)
-    if token.status is S.AWAITING_SIGNOFF:
+    if step.is_engines:
+        _let_engine_go_on(scene, ref, force)
+    elif token.status is S.WAITING and ref in scene.state.hops:
+        scene.play(cmd.Recheck(ref=ref))
+    elif token.status is S.AWAITING_SIGNOFF:
         scene.play(cmd.SignOff(command_id="signoff", actor="qa", ref=ref))
     elif token.status in WORKABLE:
         who = token.assignee or "sue"
@@ -397,8 +453,27 @@ def _next_move(scene: Scene, ref: Ref, far: dict[str, int], force: str | None) -
         _finish(scene, ref, who, _best_word(scene, step, far), force)
 
 
+def _let_engine_go_on(scene: Scene, ref: Ref, force: str | None) -> None:
+    if scene.state.tokens[ref].incident is not None or force is not None:
+        assert scene.do("complete", "sue", ref, force=REASON).refused is False
+        return
+    scene.pass_time(hours=3)
+    if scene.messages is not None:
+        scene.messages.add(ref)
+    scene.play(cmd.Recheck(ref=ref))
+    call = scene.state.calls.get(ref)
+    if call is not None and not call.outcome:
+        scene.play(cmd.NoteActionEnded(ref=ref, call_id=call.call_id, succeeded=True))
+
+
 def _finish(scene: Scene, ref: Ref, who: str, word: str, force: str | None) -> None:
     step = scene.graph.steps[ref.step]
+    if step.is_computed:
+        scene.computed[step.key] = Computed(words=(word,), shown=word)
+        if step.decision_type == "expression":
+            edges = scene.graph.edges[step.key]
+            scene.computed[step.key] = Computed(holds=tuple(n for n, e in enumerate(edges) if e.condition == word))
+        word = ""
     if step.moves_by_itself and force is None and scene.state.tokens[ref].incident is None:
         scene.play(cmd.Recheck(ref=ref))
     elif scene.do("complete", who, ref, decision_result=word, force=force).outcome == "visit_limit_reached":
@@ -411,6 +486,8 @@ def _best_word(scene: Scene, step: Step, far: dict[str, int]) -> str:
         return ""
     edges = [e for e in scene.graph.edges[step.key] if e.edge_type != "escalation"]
     best = min(edges, key=lambda e: far[e.to_step])
+    if step.decision_type == "expression":
+        return best.condition
     return best.condition or (min(POSITIVE) if best.edge_type == "default" else "no")
 
 

@@ -22,11 +22,13 @@ from activities.agreement import differences
 from models.db import app_engine, owner_engine, system_engine, tenant_session
 from models.flow.graph import ProcessCategory
 from models.flow.state import Ref, execution_id
+from models.permissions import permissions_of
 from models.settings import Settings
 from models.store.audit import Actor
 from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.identifiers import next_identifier
 from models.store.instances import create_instance
+from models.store.people import Person
 from models.store.verify import verify_tenant
 from models.tables import Command, Process, Subject, SubjectType, UserAccount, UserRole
 from workers.sweep_schedule import schedule_id
@@ -99,6 +101,16 @@ class Plant:
     def actor(self) -> Actor:
         """The quality manager."""
         return Actor(tenant_id=self.tenant, user_id=self.people["quinn"], name="quinn", source="test")
+
+    def person(self, name: str, role: str = "operator") -> Person:
+        """Somebody who was hired, as the API knows them."""
+        return Person(
+            tenant_id=self.tenant,
+            id=self.people[name],
+            username=name,
+            roles=(role,),
+            permissions=permissions_of([role]),
+        )
 
     async def approve(self, graph: Mapping[str, Any], name: str = "Process") -> Process:
         """An approved process of this graph."""
@@ -210,6 +222,11 @@ class Plant:
         async with tenant_session(self.app, self.tenant) as session:
             connection = await session.connection()
             return [dict(row) for row in (await connection.execute(text(query), parameters)).mappings()]
+
+    async def run(self, statement: str, **parameters: Any) -> None:
+        """Change what the engine only reads."""
+        async with tenant_session(self.app, self.tenant) as session:
+            await (await session.connection()).execute(text(statement), parameters)
 
     async def until(self, query: str, **parameters: Any) -> Sequence[Row]:
         """The first non-empty answer of a query."""

@@ -59,6 +59,7 @@ from models.flow.events.timing import (
     LimitExceeded,
     PriorityChanged,
     ReminderSent,
+    TimerSet,
 )
 
 InstanceEvent = (
@@ -94,6 +95,7 @@ NoticedEvent = (
     | ChildStarted
     | ChildEnded
     | BranchArrived
+    | TimerSet
     | MessageAwaited
     | MessageReceived
     | ActionRequested
@@ -175,6 +177,7 @@ __all__ = [
     "SubjectFinished",
     "SubjectResumed",
     "SubjectsAdded",
+    "TimerSet",
     "VisitRolledBack",
     "WorkEvent",
 ]

@@ -81,3 +81,13 @@ class PriorityChanged:
     by: str | None
     priority: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerSet:
+    """The timer of a step rings at `wake_at`, which an expression said."""
+
+    kind: Literal["timer_set"] = "timer_set"
+    ref: Ref
+    at: datetime
+    wake_at: datetime

@@ -1,0 +1,1 @@
+"""Decisions by facts, without a database."""
