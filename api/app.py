@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
         app, system = app_engine(chosen), system_engine(chosen)
         door = gateway or TemporalGateway(task_queue=chosen.core_task_queue)
         async with Waiter(_listen_url(chosen), system) as waiter:
-            running.state.services = Services(settings=chosen, app=app, system=system, gateway=door, waiter=waiter)
+            running.state.services = Services.of(chosen, app, system, door, waiter)
             yield
         await app.dispose()
         await system.dispose()

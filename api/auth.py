@@ -3,9 +3,10 @@
 from dataclasses import dataclass, fields, replace
 
 from api.services import Services
-from models.db import system_session
 from models.store import sessions
 from models.store.audit import Actor
+from models.store.errors import TokenInvalidError
+from models.store.passwords import token_digest
 from models.store.people import Person
 
 
@@ -39,11 +40,12 @@ class Principal(sessions.Principal):
 
 
 async def principal_of(held: Services, token: str, source: str) -> Principal:
-    """The caller behind a token.
+    """The caller behind a token; requests of the same moment are looked up together.
 
     Raises:
         StoreError: token_invalid.
     """
-    async with system_session(held.system) as session:
-        found = await sessions.principal_for_token(session, token)
+    found = await held.callers.ask(None, token_digest(token))
+    if found is None:
+        raise TokenInvalidError
     return Principal(**{one.name: getattr(found, one.name) for one in fields(found)}, source=source)

@@ -81,6 +81,21 @@ class Sent:
         return len(self.settled) == len(self.ids)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """Commands of a request that are committed.
+
+    Attributes:
+        executions: command id → the executions that it is for, in order.
+        unsettled: those to signal, with their instances.
+        look: whether some may be settled already.
+    """
+
+    executions: Mapping[UUID, Sequence[str]]
+    unsettled: Sequence[tuple[UUID, UUID]]
+    look: bool = False
+
+
 Plan = Callable[[AsyncSession], Awaitable[Sequence[Wanted]]]
 """Which commands a request comes to; raises where it cannot be, and then nothing is written."""
 
@@ -117,6 +132,10 @@ async def send(held: Services, caller: Principal, person: Person, plan: Plan, ho
     Raises:
         StoreError: idempotency_conflict, and what `plan` raises.
     """
+    return await follow(held, caller, await _hand_in(held, caller, person, plan, how, mark), how)
+
+
+async def _hand_in(held: Services, caller: Principal, person: Person, plan: Plan, how: Manner, mark: str) -> Handed:
     async with transaction(held, caller) as session:
         wanted = await plan(session)
         accepted = await accept(session, person, wanted, key=how.key, fingerprint=mark)
@@ -129,14 +148,20 @@ async def send(held: Services, caller: Principal, person: Person, plan: Plan, ho
         executions = dict(zip(accepted.ids, (one.body()["execution_ids"] for one in wanted), strict=True))
         told = zip(accepted.ids, (one.instance_id for one in wanted), strict=True)
         unsettled = [(one, instance) for one, instance in told if one not in accepted.proposed]
-    with held.waiter.commands(caller.tenant_id, accepted.ids) as ticket:
-        await _signal(held, unsettled)
-        if accepted.repeated or accepted.proposed:
+    return Handed(executions=executions, unsettled=unsettled, look=bool(accepted.repeated or accepted.proposed))
+
+
+async def follow(held: Services, caller: Principal, handed: Handed, how: Manner) -> Sent:
+    """Signal commands that are committed, and wait for their outcomes as long as the client likes."""
+    ids = tuple(handed.executions)
+    with held.waiter.commands(caller.tenant_id, ids) as ticket:
+        await _signal(held, handed.unsettled)
+        if handed.look:
             held.waiter.look()
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)
         settled = {one: found for one, found in ticket.found.items() if found is not None}
-    return Sent(ids=accepted.ids, executions=executions, settled=settled)
+    return Sent(ids=ids, executions=handed.executions, settled=settled)
 
 
 async def _signal(held: Services, commands: Sequence[tuple[UUID, UUID]]) -> None:

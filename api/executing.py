@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
 from api.auth import Principal
-from api.commanding import Manner
+from api.commanding import Handed, Manner
 from api.deps import require, transaction
 from api.problems import Problem
 from api.schemas import executions as shapes
@@ -22,6 +22,7 @@ from models.flow.errors import FlowError
 from models.flow.incidents import RESOLVING
 from models.flow.nesting import RETRY_NEEDS
 from models.flow.status import INSTANCE_CLOSED
+from models.store.acceptance import lone
 from models.store.commands import Wanted, command_view, instance_of, repeated
 from models.store.identity import user_id_of
 from models.store.instance_lists import require_instance
@@ -67,6 +68,10 @@ async def send_one(
     authorise(caller, kind, args)
     person: Person = commanding.person_of(caller, on_behalf_of)
     mark = commanding.fingerprint(f"{kind}/{execution_id}", {**args, "on_behalf_of": on_behalf_of})
+    plain = lone(person, kind, execution_id, args, key=how.key, fingerprint=mark)
+    if plain is not None and (instance := await held.acceptance.take(plain)) is not None:
+        handed = Handed(executions={plain.id: (str(execution_id),)}, unsettled=[(plain.id, instance)])
+        return commanding.answer(await commanding.follow(held, caller, handed, how))
 
     async def plan(session: AsyncSession) -> list[Wanted]:
         instance_id, status = await instance_of(session, caller.tenant_id, execution_id)

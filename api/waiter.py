@@ -17,8 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.db import normalised, system_session
+from models.db import normalised
 from models.store.instances import RECORD_CHANNEL
+from models.wire import Statement, system_wire
 
 log = logging.getLogger(__name__)
 
@@ -162,18 +163,17 @@ class Waiter:
             if self._commands.waiting or self._instances.waiting:
                 try:
                     await self._read_once()
-                except (SQLAlchemyError, OSError):
+                except (SQLAlchemyError, psycopg.Error, OSError):
                     log.exception("outcomes could not be read; trying again")
 
     async def _read_once(self) -> None:
-        async with system_session(self._engine) as session:
-            connection = await session.connection()
-            if self._commands.waiting:
-                for row in (await connection.execute(_SETTLED, self._commands.arguments())).mappings():
-                    self._commands.settle((row["tenant_id"], row["id"]), settled(row))
-            if self._instances.waiting:
-                for row in (await connection.execute(_BEGUN, self._instances.arguments())).mappings():
-                    self._instances.settle((row["tenant_id"], row["id"]), None)
+        boards = [(_SETTLED, self._commands, settled), (_BEGUN, self._instances, None)]
+        asked = [(clause, board, read) for clause, board, read in boards if board.waiting]
+        async with system_wire(self._engine) as wire:
+            found = await wire.finish(*(Statement(clause, board.arguments()) for clause, board, _ in asked))
+        for (_, board, read), rows in zip(asked, found, strict=True):
+            for row in rows:
+                board.settle((row.tenant_id, row.id), None if read is None else read(row))
 
     async def _listen(self, url: str) -> None:
         while True:
@@ -188,11 +188,9 @@ class Waiter:
             await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def settled(row: Mapping[Any, Any]) -> Settled:
+def settled(row: Any) -> Settled:
     """From a row of the command table."""
-    return Settled(
-        command_id=row["id"], outcome=row["outcome"], status=row["response_status"], response=row["response"] or {}
-    )
+    return Settled(command_id=row.id, outcome=row.outcome, status=row.response_status, response=row.response or {})
 
 
 def listen_url(url: str) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 from temporalio.client import Client
 
+from api.acceptance import Acceptance
 from api.waiter import Settled, Waiter
 from bench.contenders import CHECKLIST, STEPS, NotCompletedError
 from bench.lean_http import LeanHttp
@@ -22,6 +23,7 @@ from models.db import tenant_session
 from models.flow.graph import ProcessCategory
 from models.flow.ids import requirement_id
 from models.flow.state import Ref, execution_id
+from models.store.acceptance import lone
 from models.store.commands import accept, slices
 from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.evidence import Projected, project
@@ -43,6 +45,7 @@ class Site:
     app: AsyncEngine
     client: Client
     signals: Signals
+    acceptance: Acceptance
     queue: str
     person: Person
     process: Process
@@ -111,17 +114,26 @@ class BySignal:
 
     async def commands(self, kind: str, instance: str, subjects: Sequence[int], step: int) -> list[Settled]:
         """A bulk request until all its commands are settled."""
-        person = self.site.person
-        wanted = slices(kind, {}, {UUID(instance): [_execution(instance, subject, step) for subject in subjects]})
-        async with tenant_session(self.site.app, person.tenant_id) as session:
-            accepted = await accept(session, person, wanted, key=None, fingerprint="")
-        with self.waiter.commands(person.tenant_id, accepted.ids) as ticket:
-            await self.site.signals.send(instance, [str(one) for one in accepted.ids])
+        ids = await self._accept(kind, instance, [_execution(instance, subject, step) for subject in subjects])
+        with self.waiter.commands(self.site.person.tenant_id, ids) as ticket:
+            await self.site.signals.send(instance, [str(one) for one in ids])
             await ticket.wait(PATIENCE)
-        settled = [ticket.found.get(one) for one in accepted.ids]
+        settled = [ticket.found.get(one) for one in ids]
         if any(one is None or one.outcome != "accepted" for one in settled):
             raise NotCompletedError(str(settled)[:500])
         return [one for one in settled if one is not None]
+
+    async def _accept(self, kind: str, instance: str, executions: Sequence[UUID]) -> Sequence[UUID]:
+        """As the API does: a command to one execution together with those of the same moment."""
+        person = self.site.person
+        if len(executions) == 1:
+            plain = lone(person, kind, executions[0], {}, key=None, fingerprint="")
+            if plain is None or await self.site.acceptance.take(plain) is None:
+                raise NotCompletedError(f"{kind} was not accepted")
+            return [plain.id]
+        async with tenant_session(self.site.app, person.tenant_id) as session:
+            wanted = slices(kind, {}, {UUID(instance): executions})
+            return (await accept(session, person, wanted, key=None, fingerprint="")).ids
 
     async def history(self, instance: str) -> int:
         return await history_length(self.site.client, instance)

@@ -35,7 +35,6 @@ WRAPPED = (
     ("models.wire:Wire.commit", "advance: last round trip, commit"),
     ("workflows.engine:fold_packed", "fold"),
     ("workflows.starting:signal_commands", "signal"),
-    ("bench.ours:accept", "accept: command row"),
 )
 SENDABLE = "_sendable"
 """What every statement that does not go through SQLAlchemy passes."""

@@ -12,6 +12,7 @@ from psycopg import sql
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from api.acceptance import Acceptance
 from api.waiter import Waiter, listen_url
 from bench.cpu import Meter
 from bench.lean_http import LeanHttp
@@ -104,6 +105,7 @@ async def site_of(running: Servers) -> AsyncIterator[Site]:
             app=app,
             client=client,
             signals=Signals(client),
+            acceptance=Acceptance(app),
             queue=running.product.queue,
             person=person,
             process=await make_process(app, person),

@@ -1,13 +1,13 @@
 """The quick way to the database for what runs all the time: few round trips, and nothing in between but the driver.
 
-A `Wire` is one transaction of one tenant, as `models.db.tenant_session` is, on the same pool and under the same rules.
-Statements are the same `text()` clauses. What needs no answer waits (`later`) and travels with the next question
-(`fetch`) or with the commit; PostgreSQL runs all of it in order. Code that wants a session gets one (`session`) on the
-same transaction, after everything that waits was sent.
+A `Wire` is one transaction, as `models.db.tenant_session` or `system_session` is one, on the same pool and under the
+same rules. Statements are the same `text()` clauses. What needs no answer waits (`later`) and travels with the next
+question (`fetch`) or with the commit; PostgreSQL runs all of it in order. Code that wants a session gets one
+(`session`) on the same transaction, after everything that waits was sent.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -49,12 +49,15 @@ def _compiled(clause: TextClause) -> tuple[str, Mapping[str, Any]]:
 class Wire:
     """One transaction; see the module."""
 
-    def __init__(self, connection: SqlConnection, driver: AsyncConnection[Any], tenant: UUID) -> None:
-        """Begin with naming the tenant, which travels with the first statement."""
+    def __init__(self, connection: SqlConnection, driver: AsyncConnection[Any], tenant: UUID | None) -> None:
+        """Begin with naming the tenant, where there is one; that travels with the first statement."""
         self._connection = connection
         self._driver = driver
         self._session: AsyncSession | None = None
-        self._waiting: list[tuple[str, Mapping[str, Any]]] = [(_NAME_TENANT, {"tenant": str(tenant)})]
+        self._finished = False
+        self._waiting: list[tuple[str, Mapping[str, Any]]] = []
+        if tenant is not None:
+            self._waiting.append((_NAME_TENANT, {"tenant": str(tenant)}))
 
     def later(self, *statements: Statement) -> None:
         """Send these with the next round trip; nobody waits for an answer."""
@@ -63,6 +66,12 @@ class Wire:
     async def fetch(self, *statements: Statement) -> list[list[Row]]:
         """Send what waits and these, in order and in one round trip; the rows of these."""
         cursors = await self._send([*self._waiting, *map(_sendable, statements)])
+        return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
+
+    async def finish(self, *statements: Statement) -> list[list[Row]]:
+        """Send what waits and these, and make all of it last, in one round trip; the rows of these."""
+        cursors = await self._send([*self._waiting, *map(_sendable, statements)], commit=True)
+        self._finished = True
         return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
 
     async def session(self) -> AsyncSession:
@@ -74,7 +83,9 @@ class Wire:
         return self._session
 
     async def commit(self) -> None:
-        """Send what waits and make it last, in one round trip."""
+        """Send what waits and make it last, in one round trip; nothing is left to do after `finish`."""
+        if self._finished:
+            return
         if self._session is not None:
             await self._session.flush()
         if self._driver.info.transaction_status is TransactionStatus.INERROR:
@@ -110,9 +121,18 @@ def _sendable(statement: Statement) -> tuple[str, Mapping[str, Any]]:
     return sql, parameters
 
 
-@asynccontextmanager
-async def tenant_wire(engine: AsyncEngine, tenant: UUID) -> AsyncIterator[Wire]:
+def tenant_wire(engine: AsyncEngine, tenant: UUID) -> AbstractAsyncContextManager[Wire]:
     """One transaction of one tenant: commits when the block ends, rolls back when it raises."""
+    return _wire(engine, tenant)
+
+
+def system_wire(engine: AsyncEngine) -> AbstractAsyncContextManager[Wire]:
+    """One transaction that belongs to no tenant: commits when the block ends, rolls back when it raises."""
+    return _wire(engine, None)
+
+
+@asynccontextmanager
+async def _wire(engine: AsyncEngine, tenant: UUID | None) -> AsyncIterator[Wire]:
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, AsyncConnection)  # noqa: S101 - the driver that this product uses

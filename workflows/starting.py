@@ -1,6 +1,5 @@
 """How an instance's workflow is started and signalled from outside, in one place for API, dispatcher and sweep."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.contract import CheckRequest
+from models.together import Together
 from workflows.contract import SIGNAL_COMMANDS, WORKFLOW, InstanceInput, shortened, static_summary
 from workflows.site_check import SITE_CHECK
 
@@ -85,8 +85,7 @@ class Signals:
     def __init__(self, client: Client) -> None:
         """Nothing is on its way."""
         self._client = client
-        self._waiting: dict[str, list[tuple[Sequence[str], asyncio.Future[None]]]] = {}
-        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._together: Together[str, Sequence[str], None] = Together(self._signal)
 
     async def send(self, instance_id: str, command_ids: Sequence[str]) -> None:
         """Tell a running instance of accepted commands; returns when the signal that carries them was taken.
@@ -94,27 +93,8 @@ class Signals:
         Raises:
             RPCError: no such run, or the server does not answer.
         """
-        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(instance_id, []).append((command_ids, taken))
-        if instance_id not in self._sending:
-            self._sending[instance_id] = asyncio.create_task(self._empty(instance_id))
-        await taken
+        await self._together.ask(instance_id, command_ids)
 
-    async def _empty(self, instance_id: str) -> None:
-        try:
-            while group := self._waiting.pop(instance_id, None):
-                ids = [one for command_ids, _ in group for one in command_ids]
-                try:
-                    await signal_commands(self._client, instance_id, ids)
-                    failure = None
-                except Exception as error:  # noqa: BLE001 - each of those who wait hears of it
-                    failure = error
-                for _, taken in group:
-                    if taken.done():
-                        continue
-                    if failure is None:
-                        taken.set_result(None)
-                    else:
-                        taken.set_exception(failure)
-        finally:
-            del self._sending[instance_id]
+    async def _signal(self, instance_id: str, group: Sequence[Sequence[str]]) -> Sequence[None]:
+        await signal_commands(self._client, instance_id, [one for command_ids in group for one in command_ids])
+        return [None] * len(group)

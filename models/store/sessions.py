@@ -4,9 +4,10 @@
 answered with an error (21 CFR 11.300(d)). Tokens are random; the database holds only their hash.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import text, update
@@ -21,6 +22,7 @@ from models.store.errors import AccountLockedError, InvalidCredentialsError, Tok
 from models.store.instances import put_in_outbox
 from models.store.passwords import hash_password, needs_rehash, new_token, password_matches, token_digest
 from models.tables import AuthToken, UserAccount
+from models.wire import Statement, system_wire
 
 FAILURES_ALLOWED: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=15)
@@ -62,15 +64,19 @@ _FIND_USER = text("SELECT tenant_id, id FROM user_account WHERE lower(username) 
 
 _FIND_TOKEN = text(
     """
-    SELECT k.id AS token_id, k.tenant_id, t.key AS tenant_key, t.name AS tenant_name, t.is_sandbox,
+    SELECT k.token_hash, k.id AS token_id, k.tenant_id, t.key AS tenant_key, t.name AS tenant_name, t.is_sandbox,
            u.id AS user_id, u.username, u.full_name, u.email, u.must_change_password, k.last_seen_at,
            array(SELECT r.role FROM user_role r
                  WHERE r.tenant_id = k.tenant_id AND r.user_id = k.user_id ORDER BY r.role) AS roles
     FROM auth_token k
     JOIN user_account u ON u.tenant_id = k.tenant_id AND u.id = k.user_id
     JOIN tenant t ON t.id = k.tenant_id
-    WHERE k.token_hash = :digest AND k.revoked_at IS NULL AND k.expires_at > :now AND u.is_active
+    WHERE k.token_hash = ANY(:digests) AND k.revoked_at IS NULL AND k.expires_at > :now AND u.is_active
     """
+)
+_SEEN = text(
+    "UPDATE auth_token SET last_seen_at = :now FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]))"
+    " AS used (tenant_id, id) WHERE (auth_token.tenant_id, auth_token.id) = (used.tenant_id, used.id)"
 )
 
 
@@ -202,24 +208,40 @@ async def revoke_token(session: AsyncSession, tenant_id: UUID, token_id: UUID) -
     )
 
 
-async def principal_for_token(session: AsyncSession, token: str) -> Principal:
-    """Who a token stands for now: one query; nothing is cached, so a deactivated user is out at once.
+async def principals_of(system: AsyncEngine, digests: Sequence[bytes]) -> list[Principal | None]:
+    """Who tokens stand for now: one query; nothing is cached, so a deactivated user is out at once.
 
     Args:
-        session: Of the system role; the token tells the tenant.
-        token: As the client sent it.
+        system: Engine of the system role; the token tells the tenant.
+        digests: Of the tokens, from `token_digest`.
+
+    Returns:
+        One for each; None where a token is unknown, over or taken back, or its account shut.
+    """
+    now = datetime.now(UTC)
+    async with system_wire(system) as wire:
+        (rows,) = await wire.finish(Statement(_FIND_TOKEN, {"digests": list(digests), "now": now}))
+    if used := [row for row in rows if now - row.last_seen_at > SEEN_EVERY]:
+        seen = {"now": now, "tenants": [row.tenant_id for row in used], "ids": [row.token_id for row in used]}
+        async with system_wire(system) as wire:
+            wire.later(Statement(_SEEN, seen))
+    found = {row.token_hash: _principal(row) for row in rows}
+    return [found.get(one) for one in digests]
+
+
+async def principal_for_token(system: AsyncEngine, token: str) -> Principal:
+    """Who one token stands for now.
 
     Raises:
         StoreError: token_invalid.
     """
-    now = datetime.now(UTC)
-    connection = await session.connection()
-    row = (await connection.execute(_FIND_TOKEN, {"digest": token_digest(token), "now": now})).one_or_none()
-    if row is None:
+    (found,) = await principals_of(system, [token_digest(token)])
+    if found is None:
         raise TokenInvalidError
-    if now - row.last_seen_at > SEEN_EVERY:
-        seen = update(AuthToken).where(col(AuthToken.tenant_id) == row.tenant_id, col(AuthToken.id) == row.token_id)
-        await session.exec(seen.values(last_seen_at=now))
+    return found
+
+
+def _principal(row: Any) -> Principal:
     return Principal(
         tenant_id=row.tenant_id,
         tenant_key=row.tenant_key,

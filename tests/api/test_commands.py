@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -63,6 +64,17 @@ def test_the_same_key_gives_the_same_answer_and_another_body_is_refused(
     other = f"/api/executions/{execution['id']}/start/"
     assert operator.post(other, expect=422, **key)["code"] == "idempotency_conflict"
     assert quality.post(path, **key)["command_id"] != first["command_id"]
+
+
+def test_a_request_that_comes_several_times_at_once_is_one_command(
+    execution: Json, engine: EngineDouble, operator: Caller
+) -> None:
+    key: Json = {"Idempotency-Key": uuid4().hex}
+    path = f"/api/executions/{execution['id']}/claim/"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: operator.post(path, **key), range(8)))
+    assert answers == [answers[0]] * 8
+    assert {one for _, ids in engine.signals for one in map(str, ids)} == {answers[0]["command_id"]}
 
 
 def test_a_repeated_refusal_is_the_same_refusal(execution: Json, engine: EngineDouble, operator: Caller) -> None:

@@ -27,8 +27,7 @@ async def test_it_makes_two_tenants_and_shows_each_first_password_once(
     ]
     for login in made.logins:
         grant = await log_in(app, system, login.username, login.password, ttl=timedelta(hours=1))
-        async with system_session(system) as session:
-            principal = await principal_for_token(session, grant.token)
+        principal = await principal_for_token(system, grant.token)
         assert (principal.tenant_key, principal.is_sandbox) == (login.tenant, login.tenant == "sandbox")
         assert "user.manage" in principal.permissions
         assert ("importer.act_on_behalf" in principal.permissions) is principal.is_sandbox

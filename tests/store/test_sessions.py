@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from models.db import system_session, tenant_session
+from models.db import tenant_session
 from models.store.errors import AccountLockedError, InvalidCredentialsError, TokenInvalidError
 from models.store.identity import NewUser, User, UserChanges, change_user, create_user
 from models.store.passwords import token_digest
@@ -40,8 +40,7 @@ async def enter(app: AsyncEngine, system: AsyncEngine, password: str = PASSWORD,
 
 
 async def who(system: AsyncEngine, token: str) -> Principal:
-    async with system_session(system) as session:
-        return await principal_for_token(session, token)
+    return await principal_for_token(system, token)
 
 
 async def actions(app: AsyncEngine, scene: Scene) -> list[str]:
