@@ -14,6 +14,7 @@ from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter
 from models.flow.branches import branch_of
+from models.flow.deviations import MINIMUM_REASON
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
 from models.flow.graph import Graph, Requirement, RequirementType, Step
@@ -21,9 +22,6 @@ from models.flow.incidents import resolve
 from models.flow.moment import Moment
 from models.flow.state import Ref, State, Token, child_instance_id
 from models.flow.status import DONE_BUT_OPEN, InstanceStatus
-
-MINIMUM_REASON = 10
-"""Characters of a deviation's reason (DESIGN §3.7)."""
 
 ORDINARY: Final = frozenset({"start", "task", "decision", "rework", "terminal"})
 """Step types at which a person works; an execution may pass from one to another of them."""

@@ -7,10 +7,12 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.contract import AdvanceRequest
+from api.migrating import Planner
 from models.db import tenant_session
 from models.flow.ids import requirement_id
 from models.flow.state import Ref, execution_id
 from models.store.definitions import approve_process, change_process
+from models.store.migrations import Versions, instances_to_migrate
 from models.store.process_life import Level, new_version
 from models.tables import Process
 from tests.support.meddling import Call
@@ -175,6 +177,10 @@ async def test_nested_workflows_stay_with_their_execution_or_end_with_it(plant: 
     blocked = await plant.act(instance, "complete", Ref(0, "nest"))
     assert [one["name"] for one in blocked["params"]["unmet"]] == ["More"]
     fourth = await next_version(plant, third, line(step("inspect"), end()))
+    async with tenant_session(plant.app, plant.tenant) as session:
+        rows, _ = await instances_to_migrate(session, plant.tenant, third.id, None)
+        plan = await Planner(session, Versions(third, fourth), {"nest": "inspect"}).of_instance(rows[0])
+    assert [(one["requirement"], one["outcome"]) for one in plan["children_left"]] == [("more", "cancelled")] * 2
     await plant.act(instance, "migrate", by="quinn", **to(third, fourth, nest="inspect"))
     await plant.until(
         "SELECT 1 FROM workflow_instance WHERE parent_instance_id = :id AND status = 'cancelled' HAVING count(*) = 2",
