@@ -9,8 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import Batch, ref_of
 from activities.contract import CommandRow
+from activities.definitions import Definition
 from models.flow.facts import Done, Past, Successor
 from models.flow.graph import Graph
+from models.flow.ids import step_id
 from models.flow.state import Ref
 from models.flow.status import ExecutionStatus
 from models.store.reading import fetch
@@ -122,9 +124,9 @@ async def past_of(
     return found
 
 
-async def add_beside(session: AsyncSession, tenant: UUID, instance: UUID, graph: Graph, batch: Batch) -> None:
+async def add_beside(session: AsyncSession, tenant: UUID, instance: UUID, pinned: Definition, batch: Batch) -> None:
     """Other branches of subjects that leave theirs; the numbers and executions of subjects named by id."""
-    await _add_done(session, tenant, instance, graph, batch)
+    await _add_done(session, tenant, instance, pinned, batch)
     await _add_lots(session, tenant, instance, batch)
     subjects = {ref.subject for ref in batch.diverted if ref.branch}
     named = [one for row in batch.rows for one in row.args.get("subject_ids", ())]
@@ -167,13 +169,18 @@ async def _add_lots(session: AsyncSession, tenant: UUID, instance: UUID, batch: 
         batch.executions[ref] = batch.diverted[ref] = execution
 
 
-async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, graph: Graph, batch: Batch) -> None:
-    """What is to be undone, as it was, and everything that followed from it."""
+async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, pinned: Definition, batch: Batch) -> None:
+    """What is to be undone, as it was, and everything that followed from it.
+
+    What was completed under an earlier version stays: the migration was built on it.
+    """
     asked = {ref for row in batch.rows if row.kind == "undo" for ref in row.refs}
     completed = {
         execution.id: execution
         for ref, execution in batch.executions.items()
-        if ref in asked and execution.status == ExecutionStatus.COMPLETED
+        if ref in asked
+        and execution.status == ExecutionStatus.COMPLETED
+        and execution.step_id == step_id(pinned.process_id, execution.step_key)
     }
     if not completed:
         return
@@ -181,7 +188,7 @@ async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, graph: 
     subjects = [execution.subject_no for execution in completed.values()]
     ends = {row["subject_no"]: row["terminal_status"] for row in await fetch(session, _ENDS, **keys, subjects=subjects)}
     together: dict[UUID, list[UUID]] = {}
-    batched = [one for one, at in completed.items() if graph.steps[at.step_key].requires_batch_completion]
+    batched = [one for one, at in completed.items() if pinned.graph.steps[at.step_key].requires_batch_completion]
     for row in await fetch(session, _TOGETHER, tenant=tenant, ids=batched):
         together.setdefault(row["done_id"], []).append(row["id"])
     everyone = [*completed, *(one for others in together.values() for one in others)]

@@ -135,11 +135,11 @@ class Reading:
     async def add_beside(self, batch: Batch) -> None:
         """What deviations concern besides the executions that they name; nothing where there are none."""
         if any(row.kind in DEVIATING for row in batch.rows):
-            await add_beside(self.session, self.tenant, self.instance, self.graph, batch)
+            await add_beside(self.session, self.tenant, self.instance, self.definition, batch)
 
     async def add_siblings(self, batch: Batch) -> None:
         """Those that a batch release or a batch sign-off would carry along; none of lots in which others still work."""
-        moving = {**batch.gated, **batch.diverted}
+        moving = {ref: one for ref, one in {**batch.gated, **batch.diverted}.items() if ref.step in self.graph.steps}
         steps = {ref.step for ref in moving if self.graph.steps[ref.step].requires_batch_completion}
         for step in sorted(steps):
             here = {ref: execution for ref, execution in moving.items() if ref.step == step}
@@ -342,7 +342,8 @@ class Reading:
         asked = {
             e.id: ref
             for ref, e in batch.gated.items()
-            if any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
+            if ref.step in self.graph.steps
+            and any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
         }
         if not asked:
             return ()

@@ -208,8 +208,8 @@ class Trail:
         details = {name: value for name, value in event_data(event).items() if name not in _OWN_FIELDS and value}
         ref: Ref | None = getattr(event, "ref", None)
         if ref is not None and ref.step:
-            steps = self.graph.steps if self.former is None or ref.step in self.graph.steps else self.former.steps
-            details["step"] = steps[ref.step].name
+            graph = self.graph if self.former is None or ref.step in self.graph.steps else self.former
+            details["step"] = graph.name_of(ref.step)
             details["visit"] = ref.visit
         return details
 

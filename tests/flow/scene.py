@@ -329,7 +329,10 @@ class Scene:
         """Everything that is completed, as it was, with what its subject entered since."""
         closed = self._closed()
         found: dict[Ref, Done] = {}
+        migrated = max((n for n, event in enumerate(self.events) if isinstance(event, ev.InstanceMigrated)), default=-1)
         for ref, (place, record) in self._left.items():
+            if place < migrated:
+                continue  # a migration was built on it
             completed = self.events[place]
             assert isinstance(completed, ev.ExecutionCompleted)
             together = [

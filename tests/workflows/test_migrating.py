@@ -87,6 +87,24 @@ async def test_each_subject_goes_on_where_it_is_or_at_the_image_of_its_step(plan
     assert (left["new"]["status"], left["new"]["step"]) == ("cancelled", "Paint")
 
 
+async def test_what_is_over_under_the_old_version_is_over(plant: Plant) -> None:
+    old, instance = await spread(plant)
+    new = await next_version(plant, old, NEW)
+    await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+    for ref in (Ref(1, "paint"), Ref(2, "paint")):
+        assert (await plant.act(instance, "claim", ref))["code"] == "execution_closed"
+        assert (await plant.act(instance, "complete", ref))["code"] == "execution_closed"
+    undone = await plant.act(instance, "undo", Ref(2, "paint"), reason="a mistake of mine")
+    assert undone["code"] == "nothing_to_undo"
+    undone = await plant.act(instance, "undo", Ref(2, "weld"), reason="a mistake of mine")
+    assert undone["code"] == "nothing_to_undo"
+    back = await plant.act(instance, "rewind", Ref(2, "pack"), by="quinn", to_step="weld", reason="weld it once more")
+    assert back["outcome"] == "rewound"
+    assert [row[1:] for row in await plant.executions(instance) if row[0] == 2] == [
+        ("weld", 1, "rolled_back"), ("paint", 1, "rolled_back"), ("pack", 1, "rolled_back"), ("weld", 2, "pending")
+    ]  # fmt: skip
+
+
 async def test_evidence_goes_on_counting_over_two_migrations_until_its_requirement_changes(plant: Plant) -> None:
     old, instance = await spread(plant)
     await plant.meet(instance, Ref(0, "weld"))
