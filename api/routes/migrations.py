@@ -17,7 +17,7 @@ from api.problems import Problem, document, responses
 from api.schemas import migrations as shapes
 from api.services import Services
 from models.db import snapshot_session
-from models.flow.deviations import MINIMUM_REASON
+from models.flow.authority import MINIMUM_REASON
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, read_commands
 from models.store.errors import NotFoundError

@@ -13,8 +13,8 @@ from typing import Any, Final
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter
+from models.flow.authority import MINIMUM_REASON
 from models.flow.branches import branch_of
-from models.flow.deviations import MINIMUM_REASON
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
 from models.flow.graph import Graph, Requirement, RequirementType, Step
