@@ -3,14 +3,16 @@
 Pure: what it cuts has been read before (`activities/facts.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from activities.children import ENGINE_SOURCE
 from activities.contract import BATCH_EXECUTIONS, INSTANCE_KINDS, CommandRow
 from models.flow.facts import Done
+from models.flow.graph import Graph
 from models.flow.nesting import CHILD_INCIDENTS
 from models.flow.state import Ref
 from models.permissions import permissions_of
@@ -75,6 +77,8 @@ class Batch:
     """Subject id → number, of those that commands name."""
     retried: dict[Ref, StepExecution] = field(default_factory=dict)
     """Executions whose nested instances are to be started again."""
+    gone: dict[Ref, StepExecution] = field(default_factory=dict)
+    """At steps of an earlier version: over since the migration, so that nothing but their status is known."""
 
     def add(self, row: Stored, refs: tuple[Ref, ...]) -> None:
         """Take a command, and what its actor may do now.
@@ -112,6 +116,17 @@ class Batch:
             if row.kind == "retry_child" or row.body.get("args", {}).get("code") in CHILD_INCIDENTS:
                 self.retried[ref] = execution
         self.add(row, tuple(refs))
+
+    def set_apart(self, graph: Graph) -> None:
+        """Put away what the version that the instance is pinned to now does not know."""
+        for ref in [ref for ref in self.executions if ref.step not in graph.steps]:
+            self.gone[ref] = self.executions.pop(ref)
+            for held in (self.gated, self.signed, self.diverted, self.retried):
+                held.pop(ref, None)
+
+    def everything(self) -> Iterator[tuple[Ref, StepExecution]]:
+        """All executions that the batch read."""
+        return chain(self.executions.items(), self.gone.items())
 
 
 def cut(stored: Sequence[Stored], by_id: Mapping[UUID, StepExecution]) -> Batch:

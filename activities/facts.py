@@ -117,6 +117,7 @@ class Reading:
             known = await self._executions(one for row in stored for one in execution_ids(row))
         batch = cut(stored, known)
         batch.deferred += [str(later.id) for later in beyond]
+        batch.set_apart(self.graph)
         return batch
 
     async def assembled(self, command: Stored) -> Batch:
@@ -139,7 +140,7 @@ class Reading:
 
     async def add_siblings(self, batch: Batch) -> None:
         """Those that a batch release or a batch sign-off would carry along; none of lots in which others still work."""
-        moving = {ref: one for ref, one in {**batch.gated, **batch.diverted}.items() if ref.step in self.graph.steps}
+        moving = {**batch.gated, **batch.diverted}
         steps = {ref.step for ref in moving if self.graph.steps[ref.step].requires_batch_completion}
         for step in sorted(steps):
             here = {ref: execution for ref, execution in moving.items() if ref.step == step}
@@ -250,7 +251,7 @@ class Reading:
             escalated_to=held.escalated_to,
             stand_ins=held.stand_ins,
             computed=await computed_of(self.session, self.tenant, self.graph, batch, now),
-            closed=tuple((ref, str(e.status)) for ref, e in batch.executions.items() if e.status not in OPEN),
+            closed=tuple((ref, str(e.status)) for ref, e in batch.everything() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             done=batch.done,
             numbers=batch.numbers,
@@ -342,8 +343,7 @@ class Reading:
         asked = {
             e.id: ref
             for ref, e in batch.gated.items()
-            if ref.step in self.graph.steps
-            and any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
+            if any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
         }
         if not asked:
             return ()

@@ -151,12 +151,7 @@ def _is_full(step: Step, visits: Callable[[str], Visits]) -> bool:
 
 
 def possible_targets(graph: Graph, step: str) -> tuple[str, ...]:
-    """Every step that a completion at `step` can lead to within one record: whose visits facts must count.
-
-    None for a step of an earlier version: what stands there is over.
-    """
-    if step not in graph.steps:
-        return ()
+    """Every step that a completion at `step` can lead to within one record: whose visits facts must count."""
     found: dict[str, None] = {}
     frontier = _next_keys(graph, step)
     while frontier:

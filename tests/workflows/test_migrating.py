@@ -1,5 +1,6 @@
 """A running instance goes on under another version: on real servers, with a crash between, and from the journal."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,12 @@ def sign(key: str) -> dict[str, Any]:
 
 LOOK, TORQUE, SHARPER = check("look", "Seam"), check("torque", "12 Nm"), check("torque", "12 Nm", "13 Nm")
 OLD = line(step("weld", requirements=[LOOK, TORQUE]), step("paint"), step("pack"), end())
-NEW = line(step("weld", requirements=[LOOK, SHARPER, sign("release")]), step("coat"), step("pack"), end())
+NEW = line(
+    step("weld", requirements=[LOOK, SHARPER, sign("release")]),
+    step("coat", expected_duration="P1D"),
+    step("pack"),
+    end(),
+)
 
 
 async def next_version(plant: Plant, process: Process, graph: dict[str, Any]) -> Process:
@@ -74,6 +80,8 @@ async def test_each_subject_goes_on_where_it_is_or_at_the_image_of_its_step(plan
     assert [row[1:] for row in await plant.executions(instance) if row[3] != "completed"] == [
         ("weld", 1, "in_progress"), ("paint", 1, "cancelled"), ("coat", 1, "claimed"), ("pack", 1, "pending")
     ]  # fmt: skip
+    due = await plant.rows("SELECT due_at - entered_at AS within FROM step_execution WHERE step_key = 'coat'")
+    assert due == [{"within": timedelta(days=1)}]
     blocked = await plant.act(instance, "complete", Ref(0, "weld"))
     assert [one["name"] for one in blocked["params"]["unmet"]] == ["Torque", "Release"]
     kept = await kept_of(plant, instance, Ref(0, "weld"))
