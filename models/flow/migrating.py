@@ -48,7 +48,8 @@ class Image:
         kept: requirements whose evidence goes on counting.
         opened: requirements of the new step for which nothing is given yet, because they are new or changed.
         dropped: requirements of the old step whose evidence counts no longer.
-        reopens: work that was given and waits has to be given again.
+        reopens: work that was given and waits has to be given again; `waits_otherwise`: also what was forced, because
+            the step no longer waits for the same.
     """
 
     step: str
@@ -58,6 +59,7 @@ class Image:
     opened: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     reopens: bool = False
+    waits_otherwise: bool = False
 
 
 def image_of(key: str, before: Graph, after: Graph, steps: Mapping[str, str | None]) -> Image:
@@ -72,6 +74,7 @@ def image_of(key: str, before: Graph, after: Graph, steps: Mapping[str, str | No
     same = {one.key: one for one in old.requirements}
     kept = tuple(one.key for one in new.requirements if one.key in same and _counts(same[one.key], one))
     unmet = tuple(one for one in new.requirements if one.key not in kept)
+    waits_otherwise = any(getattr(old, flag) != getattr(new, flag) for flag in WAITS)
     return Image(
         step=key,
         to=to,
@@ -79,7 +82,8 @@ def image_of(key: str, before: Graph, after: Graph, steps: Mapping[str, str | No
         kept=kept,
         opened=_keys(unmet),
         dropped=tuple(one.key for one in old.requirements if one.key not in kept),
-        reopens=any(one.is_mandatory for one in unmet) or any(getattr(old, f) != getattr(new, f) for f in WAITS),
+        reopens=waits_otherwise or any(one.is_mandatory for one in unmet),
+        waits_otherwise=waits_otherwise,
     )
 
 
@@ -132,7 +136,8 @@ def _migrated(there: Moment, plan: Mapping[Ref, Image], command: cmd.Migrate) ->
 
 def _stay(there: Moment, ref: Ref, image: Image) -> Iterator[ev.Event]:
     token = there.state.tokens[ref]
-    if image.reopens and token.status in DONE_BUT_OPEN and not token.forced:
+    again = image.waits_otherwise if token.forced else image.reopens
+    if again and token.status in DONE_BUT_OPEN:
         yield ev.ExecutionReopened(ref=ref, at=there.now, reason="migrated")
     for requirement in there.graph.steps[ref.step].requirements:
         if requirement.key in image.opened and requirement.requirement_type == RequirementType.CHILD_WORKFLOW:

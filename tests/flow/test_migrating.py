@@ -143,6 +143,16 @@ def test_a_batch_waits_on_for_its_others_and_then_goes_the_new_way() -> None:
     assert scene.places() == {1: "c"}
 
 
+def test_what_was_forced_waits_on_unless_the_step_waits_for_something_else() -> None:
+    batches = step("a", requires_batch_completion=True)
+    scene = Scene(graph(batches, end()), subjects=2)
+    scene.do("complete", "sue", Ref(0, "a"), force="a deviation that was agreed")
+    scene.migrate(graph({**batches, "requirements": [gate()]}, end()))
+    assert scene.state.tokens[Ref(0, "a")].status is S.WAITING
+    scene.migrate(graph(step("a"), end()))
+    assert scene.state.tokens[Ref(0, "a")].status is S.IN_PROGRESS
+
+
 def test_a_step_that_moves_by_itself_is_looked_at_under_the_new_version() -> None:
     scene = Scene(graph(step("a"), end()))
     scene.migrate(graph(step("a", requires_operator_completion=False), end()))
