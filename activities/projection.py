@@ -49,6 +49,8 @@ _CLOSE = text(
     "UPDATE workflow_instance SET status = :status, completed_at = :at, held_at = NULL, reason = :reason"
     " WHERE tenant_id = :tenant AND id = :instance"
 )
+# By key, subject after subject (OFFSET 0 keeps the planner from turning it round): statistics that are older than an
+# instance promise no subject of it, and 10,000 of them would be compared with as many array elements each (seen).
 _ENTER = text(
     """
     INSERT INTO step_execution (tenant_id, id, workflow_instance_id, step_id, step_key, subject_type_id, subject_id,
@@ -58,8 +60,9 @@ _ENTER = text(
            w.subject_no, :branch, :visit, :at, :status, :due_at, :limit_at,
            :assignee, :priority, :wake_at, :counts, :lot
     FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS int[])) AS given (id, subject_no)
-    JOIN workflow_subject w ON w.tenant_id = :tenant AND w.instance_id = :instance AND w.subject_no = given.subject_no
-    JOIN subject u ON u.tenant_id = :tenant AND u.id = w.subject_id
+    CROSS JOIN LATERAL (SELECT * FROM workflow_subject w WHERE w.tenant_id = :tenant AND w.instance_id = :instance
+                        AND w.subject_no = given.subject_no OFFSET 0) AS w
+    CROSS JOIN LATERAL (SELECT * FROM subject u WHERE u.tenant_id = :tenant AND u.id = w.subject_id OFFSET 0) AS u
     """
 )
 _NOTE = "notes = concat_ws(E'\\n', NULLIF(notes, ''), NULLIF(:notes, ''))"
