@@ -190,6 +190,7 @@ def test_a_branch_needs_its_fork() -> None:
     assert scene.migrate(same).outcome == "migrated"
 
 
+@pytest.mark.timeout(7_200)  # many examples, as in `test_laws`
 @LAW
 @given(valid_graphs(), valid_graphs(), st.integers(1, 3), st.data())
 def test_nobody_is_lost_between_versions(raw: Json, other: Json, subjects: int, data: st.DataObject) -> None:
