@@ -40,7 +40,7 @@ def test_a_running_capa_explains_itself(
     expect(told.get_by_text("1 pending").first).to_be_visible(timeout=PATIENCE_MS)
     page.screenshot(path=pictures / "temporal-capa.png", clip=TOP)
     page.get_by_text("Event History").first.click()
-    expect(page.get_by_text("execution_completed").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("1 command").first).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_the_api_documents_itself_without_the_internet(page: Page, pictures: Path, product: Product) -> None:
