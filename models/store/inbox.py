@@ -113,7 +113,8 @@ _SIGNATURES = f"""
     JOIN step_execution e ON (e.tenant_id, e.step_id) = (q.tenant_id, q.step_id)
     JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
     WHERE :may_sign AND q.tenant_id = :tenant AND q.requirement_type = 'signature' AND q.is_mandatory
-      AND e.status IN ('claimed', 'in_progress') AND e.assigned_to IS DISTINCT FROM :me AND i.status = 'in_progress'
+      AND e.exited_at IS NULL AND e.status IN ('claimed', 'in_progress') AND i.status = 'in_progress'
+      AND e.assigned_to IS DISTINCT FROM :me
       AND (q.config ->> 'role' = ANY(:roles) OR q.config -> 'roles' ?| CAST(:roles AS text[]))
       AND (NOT coalesce(CAST(q.config ->> 'independent' AS boolean), false) OR ({_NOT_MY_WORK}))
       AND NOT EXISTS (SELECT FROM step_requirement_completion c WHERE c.tenant_id = e.tenant_id

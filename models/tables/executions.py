@@ -34,6 +34,9 @@ class StepExecution(TenantRow, table=True):
     `max_visits`; `awaited_event` and `awaited_key` say what a message step waits for.
     `kept_gates` is for executions that were migrated: requirement key → the id, of an earlier version, under which its
     evidence goes on.
+
+    Every completion writes an insert and an update into each index, so there are few: an instance's executions are
+    found by their visit, all open ones of a tenant by `uq_step_execution_one_open`.
     """
 
     __tablename__ = "step_execution"
@@ -62,12 +65,9 @@ class StepExecution(TenantRow, table=True):
             "uq_step_execution_one_open", "tenant_id", "workflow_instance_id", "subject_no", "branch",
             unique=True, postgresql_where=IS_OPEN,
         ),
-        Index("ix_step_execution_instance_step_status", "tenant_id", "workflow_instance_id", "step_id", "status"),
         Index("ix_step_execution_subject", "tenant_id", "subject_type_id", "subject_id"),
-        Index("ix_step_execution_assigned_to_status", "tenant_id", "assigned_to", "status"),
-        Index("ix_step_execution_status_entered_at", "tenant_id", "status", "entered_at"),
+        Index("ix_step_execution_open_assigned_to", "tenant_id", "assigned_to", postgresql_where=IS_OPEN),
         Index("ix_step_execution_open_step", "tenant_id", "step_id", postgresql_where=IS_OPEN),
-        Index("ix_step_execution_open_due", "tenant_id", "due_at", postgresql_where=IS_OPEN),
         Index(
             "ix_step_execution_awaited", "tenant_id", "awaited_event", "awaited_key",
             postgresql_where=sql("awaited_event IS NOT NULL"),
