@@ -21,6 +21,7 @@ from activities.clock import Calendars
 from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
+from activities.escalating import starts_process
 from activities.facts import Reading, asking
 from activities.guard import retried_where_it_helps
 from activities.locking import locked_by, locking, missed
@@ -99,7 +100,7 @@ class Advancer:
             advancing = _Advancing(reading, request, state)
             batch = await reading.cut(request.work.commands, *asked)
             decision = await advancing.decide(batch, self._definitions)
-            if not may_ask_for_children and any(isinstance(one.event, ev.ChildRequested) for one in decision.happened):
+            if not may_ask_for_children and any(_asks_for_instance(one.event) for one in decision.happened):
                 self._states.keep(instance, state)
                 raise _ChildrenAskedFor
             recorded = Recorded(status="idle", seq=locked.seq)
@@ -122,6 +123,10 @@ class Advancer:
         if request.state is not None:
             return restore(request.state)
         return self._states.take(instance, request.expected_seq)
+
+
+def _asks_for_instance(event: ev.Event) -> bool:
+    return isinstance(event, ev.ChildRequested) or starts_process(event)
 
 
 class _ChildrenAskedFor(Exception):  # noqa: N818 - a way back, not a fault

@@ -4,7 +4,7 @@ One outbox row per kind and step, whatever the number of subjects, and one for a
 that tells nobody anything costs no statement.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +13,8 @@ from activities.contract import Cohort
 from activities.projection import Place
 from models.flow import events as ev
 from models.flow.errors import describe
+from models.flow.graph import Graph
+from models.flow.policies import escalation_of
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.notices import About, Notice, Recipients, put_notices
@@ -62,6 +64,11 @@ def _escalated(event: ev.ExecutionEscalated) -> _Told:
     return _Told(kind=NoticeKind.ESCALATION, recipients=recipients, params=_given(level=event.level))
 
 
+def _left_to_the_owner() -> _Told:
+    """It is to be escalated, and no level says to whom."""
+    return _Told(kind=NoticeKind.ESCALATION, recipients=Recipients(owner=True))
+
+
 def _incident(event: ev.IncidentOpened) -> _Told:
     recipients = Recipients(roles=roles_with("ops.incident_resolve"), assignees=True, owner=True, watchers=True)
     said = _given(code=event.code, message=describe(event.code, event.params))
@@ -98,7 +105,9 @@ _TELLS: Final[Mapping[str, Callable[[Any], _Told | None]]] = {
 """Event → what it tells; all others tell people nothing."""
 
 
-async def tell(wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str]) -> None:
+async def tell(
+    wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str], graph: Graph
+) -> None:
     """Leave the notices of a record in the outbox.
 
     Args:
@@ -107,26 +116,24 @@ async def tell(wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, 
         cohorts: What was recorded.
         first: Journal position of the first of them.
         wanted: Kinds of events that webhooks of the tenant want.
+        graph: Of the instance's version.
     """
     seqs = [seq for seq, cohort in enumerate(cohorts, start=first) if cohort.event.kind in wanted]
-    notices = notices_of(place, cohorts)
+    notices = notices_of(place, cohorts, graph)
     if notices or seqs:
         events = {"instance": str(place.instance), "seqs": seqs} if seqs else None
         await put_notices(await wire.session(), place.tenant, notices, events)
 
 
-def notices_of(place: Place, cohorts: Sequence[Cohort]) -> list[Notice]:
+def notices_of(place: Place, cohorts: Sequence[Cohort], graph: Graph | None = None) -> list[Notice]:
     """One notice for each kind, step and wording; its executions are those of all cohorts together."""
     gathered: dict[tuple[_Told, str], list[UUID]] = {}
     for cohort in cohorts:
-        tells = _TELLS.get(cohort.event.kind)
-        told = None if tells is None else tells(cohort.event)
-        if told is None:
-            continue
         ref = getattr(cohort.event, "ref", None)
-        at = gathered.setdefault((told, "" if ref is None else ref.step), [])
-        if ref is not None and ref.step:
-            at.extend(place.ids(ref, cohort.subjects))
+        for told in _told_by(cohort.event, graph):
+            at = gathered.setdefault((told, "" if ref is None else ref.step), [])
+            if ref is not None and ref.step:
+                at.extend(place.ids(ref, cohort.subjects))
     return [
         Notice(
             kind=told.kind,
@@ -136,6 +143,17 @@ def notices_of(place: Place, cohorts: Sequence[Cohort]) -> list[Notice]:
         )
         for (told, _), executions in gathered.items()
     ]
+
+
+def _told_by(event: ev.Event, graph: Graph | None) -> Iterator[_Told]:
+    tells = _TELLS.get(event.kind)
+    told = None if tells is None else tells(event)
+    if told is not None:
+        yield told
+    if isinstance(event, ev.ExecutionOverdue) and event.escalate and graph is not None:
+        step = graph.steps.get(event.ref.step)
+        if step is not None and not escalation_of(step).levels:
+            yield _left_to_the_owner()
 
 
 def _given(**params: Any) -> tuple[tuple[str, Any], ...]:

@@ -22,6 +22,7 @@ from activities.contract import Cohort
 from activities.journal import cohort_of
 from activities.projection import Place, project
 from models.flow import events as ev
+from models.store.incidents import UNJOURNALED
 
 PAGE: Final = 500
 
@@ -49,8 +50,8 @@ FOLDED: Final[Mapping[str, Folded]] = {
     "step_execution": Folded(
         key=("id",), scope="workflow_instance_id", apart=("evidence_rev", "ready_rev", "chain_n", "chain_hash")
     ),
-    # That Temporal lost a run is no fact of the instance's course: the sweep notes it, the journal tells its recovery.
-    "incident": Folded(key=("id",), scope="instance_id", condition="code <> 'run_gone'"),
+    # What stopped nothing is no fact of the instance's course; nor is that Temporal lost a run, whose recovery is told.
+    "incident": Folded(key=("id",), scope="instance_id", condition=f"code <> ALL('{{{','.join(UNJOURNALED)}}}')"),
 }
 
 _EXISTS = text("SELECT to_regclass('pg_temp.step_execution') IS NOT NULL")

@@ -24,6 +24,7 @@ from activities.children import cascade, create_child, tell_parent
 from activities.contract import RECORD, Cohort, Recorded, RecordRequest
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
+from activities.escalating import start_escalation, starts_process
 from activities.gates import close_gates_of, gates_follow, open_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
@@ -154,7 +155,7 @@ class Writing:
             cohorts = await self._with_origin(cohorts)
         trail = Trail(self.place, self.definition.graph, self.asked, self.before)
         trail.drafts += await self._change_rows(_alike(cohorts, outcomes))
-        await tell(self.wire, self.place, cohorts, locked.seq + 1, self.wanted)
+        await tell(self.wire, self.place, cohorts, locked.seq + 1, self.wanted, self.definition.graph)
         for cohort in cohorts:
             if isinstance(cohort.event, ev.InstanceMigrated):
                 trail.former, trail.graph = self.former, self.definition.graph
@@ -260,6 +261,8 @@ class Writing:
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
                 return await create_child(session, self.engine, self.place, self.definition, asked)
+            case ev.ExecutionEscalated() if starts_process(cohort.event):
+                return await start_escalation(session, self.engine, self.place, self.definition, cohort)
             case ev.InstanceHeld(by=by, reason=reason):
                 await cascade(session, self.place, "hold", by, reason, seq)
             case ev.InstanceResumed(by=by, reason=reason):

@@ -173,7 +173,6 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "stages_invalid": 422,
     "limits_invalid": 422,
     "not_amendable": 409,
-    "not_an_amendment": 409,
     # notices
     "notification_unknown": 404,
     "notice_kind_unknown": 404,
@@ -199,6 +198,7 @@ HTTP: Final[Mapping[str, tuple[int, str]]] = {
     "password_change_required": (403, "Change your password before anything else: POST /api/me/password/."),
     "impersonation_forbidden": (403, "on_behalf_of is for the importer role in a tenant marked as sandbox."),
     "incident_of_engine": (409, "The engine sees to this incident by itself and resolves it; there is nothing to do."),
+    "nothing_stopped": (409, "Nothing stopped here that could be tried again. See to it, then resolve it with a note."),
     "nothing_to_change": (422, "Name at least one field to change."),
     "method_not_allowed": (405, "This address does not take this method."),
     "request_too_large": (413, "The body is too large."),

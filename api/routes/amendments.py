@@ -1,10 +1,10 @@
-"""Evidence of completed work that is amended, and the incident that says so."""
+"""Evidence of completed work that is amended."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import commanding
@@ -13,7 +13,7 @@ from api.deps import Caller, Held
 from api.once import once
 from api.problems import responses
 from api.schemas import requirements as shapes
-from models.requirements.amending import acknowledge_amendment, amend_evidence
+from models.requirements.amending import amend_evidence
 from models.requirements.showing import show_requirements
 
 router = APIRouter(tags=["requirements"])
@@ -46,27 +46,4 @@ async def amend_requirement(
 
     asked = {"evidence": evidence, "reason": reason}
     mark = commanding.fingerprint(f"requirements/{execution_id}/{requirement_id}/amend", asked)
-    return await once(held, caller, caller.person, how, mark, work)
-
-
-@router.post(
-    "/api/incidents/{incident_id}/acknowledge/",
-    response_model=shapes.Acknowledged,
-    responses=responses("forbidden", "not_found", "not_an_amendment", "reason_required", "idempotency_conflict"),
-)
-async def acknowledge_an_amendment(
-    incident_id: UUID,
-    caller: Caller,
-    held: Held,
-    how: How,
-    body: Annotated[shapes.Acknowledgement | None, Body()] = None,
-) -> Any:
-    """Say what came of an amendment of evidence (code `evidence_amended`); its incident is resolved."""
-    note = (body or shapes.Acknowledgement()).note
-
-    async def work(session: AsyncSession) -> dict[str, Any]:
-        instance = await acknowledge_amendment(session, caller.person, incident_id, note, datetime.now(UTC))
-        return {"id": str(incident_id), "workflow": str(instance), "resolution": note}
-
-    mark = commanding.fingerprint(f"incidents/{incident_id}/acknowledge", {"note": note})
     return await once(held, caller, caller.person, how, mark, work)

@@ -1,20 +1,23 @@
 """Everything that cannot go on: what stopped and why, what to do about it, and trying again."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from api.commanding import How
+from api.commanding import How, fingerprint
 from api.deps import Caller, Db, Held, needs, require, transaction
 from api.executing import COMMON, LATER, send_one
+from api.once import once
 from api.paging import Page, moment_after, page
 from api.problems import Problem, responses
 from api.schemas import incidents as shapes
 from api.schemas.workflows import Incidents
 from models.flow.incidents import RESOLVING
-from models.store.incidents import incident_detail
+from models.store.incidents import NOTED, incident_detail, resolve_noted
 from models.store.instance_lists import incident_json, list_incidents
 
 router = APIRouter(tags=["incidents"])
@@ -91,9 +94,26 @@ async def _send(incident_id: UUID, caller: Caller, held: Held, how: How, kind: s
     require(caller, RESOLVING)
     async with transaction(held, caller) as session:
         found = await incident_detail(session, caller.tenant_id, incident_id)
+    if found["code"] in NOTED:
+        return await _resolve_noted(incident_id, caller, held, how, kind, body)
     if found["execution"] is None:
         raise Problem("incident_of_engine")
     args = {"incident_id": str(incident_id), "note": body.note}
     if kind == "retry_incident":
         args["code"] = found["code"]
     return await send_one(held, caller, how, UUID(found["execution"]), kind, args, None)
+
+
+async def _resolve_noted(
+    incident_id: UUID, caller: Caller, held: Held, how: How, kind: str, body: shapes.Note
+) -> Response:
+    """One that stopped nothing: the engine has no part in it."""
+    if kind == "retry_incident":
+        raise Problem("nothing_stopped")
+
+    async def work(session: AsyncSession) -> dict[str, Any]:
+        shown = await resolve_noted(session, caller.person, incident_id, body.note, datetime.now(UTC))
+        return {"command_id": None, "outcome": "resolved", "execution": shown, "next": []}
+
+    mark = fingerprint(f"incidents/{incident_id}/resolve", {"note": body.note})
+    return await once(held, caller, caller.person, how, mark, work)

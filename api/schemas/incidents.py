@@ -39,7 +39,7 @@ class Note(Body):
 class IncidentAnswer(Shape):
     """What became of it."""
 
-    command_id: str
+    command_id: str | None = Field(description="Null where nothing had stopped, and the engine was not asked.")
     outcome: Literal["retried", "resolved"]
     execution: Execution
     next: list[Execution]

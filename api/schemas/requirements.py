@@ -41,20 +41,6 @@ class Amendment(Body):
     reason: Text = ""
 
 
-class Acknowledgement(Body):
-    """What came of it."""
-
-    note: Text = ""
-
-
-class Acknowledged(Shape):
-    """An incident that is resolved now."""
-
-    id: str
-    workflow: str
-    resolution: str
-
-
 class Withdrawal(Body):
     """Why what was given is taken back."""
 

@@ -23,6 +23,16 @@ REMEDIES: Mapping[str, Remedy] = {
     "internal_error": Remedy(
         "The engine could not bear this. Have an administrator look into the worker's log, then try again."
     ),
+    "escalation_process_unusable": Remedy(
+        "Start a process for it by hand, or see to the delay otherwise; then have the process owner correct the level "
+        "of the escalation policy, and resolve this incident with a note.",
+        can_retry=False,
+    ),
+    "evidence_amended": Remedy(
+        "Look at what was decided on the evidence as it was before, have it approved or signed again where that is "
+        "needed, and resolve this incident with a note on what came of it.",
+        can_retry=False,
+    ),
     "run_gone": Remedy(
         "Nothing: the engine starts the workflow again from its journal, and resolves this incident itself.",
         can_retry=False,

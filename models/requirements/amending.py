@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import EvidenceAction
@@ -20,27 +19,17 @@ from models.permissions import roles_with
 from models.requirements.base import Gate, Giving, RequirementKind
 from models.requirements.giving import Change, Given, gate_at, record_change
 from models.requirements.registry import kind_of
-from models.store.audit import AuditDraft, audit_tenant
-from models.store.errors import NotFoundError
 from models.store.evidence import Locked, last_evidence, lock_execution, sealing
-from models.store.gate_errors import NotAmendableError, NotAnAmendmentError
+from models.store.gate_errors import NotAmendableError
+from models.store.incidents import NOTED
 from models.store.notices import About, Recipients, put_notice
 from models.store.people import Person
-from models.store.reading import fetch_one
 from models.tables import Incident
 
 MINIMUM_REASON: Final = 10
-"""Characters that say why completed work is amended, and what came of it."""
-AMENDED: Final = "evidence_amended"
+"""Characters that say why completed work is amended."""
+AMENDED: Final = NOTED[0]
 """Code of the incident."""
-
-_RESOLVE = text(
-    """
-    UPDATE incident SET resolved_at = :now, resolved_by = :by, resolution = :note
-    WHERE tenant_id = :tenant AND id = :id AND resolved_at IS NULL
-    """
-)
-_INCIDENT = text("SELECT id, instance_id, code, resolved_at FROM incident WHERE tenant_id = :tenant AND id = :id")
 
 
 async def amend_evidence(
@@ -120,37 +109,3 @@ async def _open_incident(
     recipients = Recipients(roles=roles_with("ops.incident_resolve"), owner=True, but=[person.id])
     said = {"code": AMENDED, "message": message}
     await put_notice(session, person.tenant_id, NoticeKind.INCIDENT_OPENED, recipients, about, said)
-
-
-async def acknowledge_amendment(
-    session: AsyncSession, person: Person, incident_id: UUID, note: str, now: datetime
-) -> UUID:
-    """Say what came of an amendment; its incident is resolved. The id of the instance.
-
-    Raises:
-        StoreError: not_found, not_an_amendment.
-        FlowError: forbidden, reason_required.
-    """
-    person.must("ops.incident_resolve")
-    if len(note.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
-    row = await _incident(session, person.tenant_id, incident_id)
-    keys = {"tenant": person.tenant_id, "id": incident_id, "now": now, "by": person.id, "note": note.strip()}
-    changed = await (await session.connection()).execute(_RESOLVE, keys)
-    if changed.rowcount:
-        draft = AuditDraft(
-            action="incident.acknowledged", object_type="incident", object_id=incident_id,
-            instance_id=row["instance_id"], new={"resolution": note.strip()}, reason=note.strip(),
-        )  # fmt: skip
-        await audit_tenant(session, person.actor, draft)
-    instance: UUID = row["instance_id"]
-    return instance
-
-
-async def _incident(session: AsyncSession, tenant_id: UUID, incident_id: UUID) -> RowMapping:
-    row = await fetch_one(session, _INCIDENT, tenant=tenant_id, id=incident_id)
-    if row is None:
-        raise NotFoundError(what="incident", id=str(incident_id))
-    if row["code"] != AMENDED:
-        raise NotAnAmendmentError(code_of_incident=row["code"])
-    return row

@@ -223,12 +223,6 @@ class NotAmendableError(StoreError):
     code = "not_amendable"
 
 
-class NotAnAmendmentError(StoreError):
-    """This incident ({code_of_incident}) is not about amended evidence. Resolve what it says first."""
-
-    code = "not_an_amendment"
-
-
 class TooBusyError(StoreError):
     """Others kept changing the same thing. Try again in a moment."""
 

@@ -213,6 +213,29 @@ def test_a_ladder_reminds_escalates_and_takes_the_escalation_edge(admin: Person,
     assert at(admin, workflow, "chase")["visit_number"] == 1
 
 
+def test_a_level_starts_a_process_for_what_is_late_and_says_where_it_cannot(admin: Person, olga: Person) -> None:
+    analysis = begun(admin, step("why"), END)["process"]
+    levels = [
+        {"action": "start_process", "process_key": analysis["key"]},
+        {"action": "start_process", "process_key": "nowhere"},
+    ]
+    workflow = begun(admin, step("weld", expected_duration="PT1S", config={"escalation": {"levels": levels}}), END)
+    weld = at(admin, workflow, "weld")
+    (child,) = eventually(lambda: admin.get(f"/api/workflows/{workflow['id']}/")["children"])
+    assert child["name"].startswith("Escalation level 1 of Weld")
+    shown = admin.get(f"/api/workflows/{child['id']}/")
+    assert (shown["triggered_by"], shown["parent_instance"]) == (weld["id"], workflow["id"])
+    assert eventually(lambda: admin.items(f"/api/workflows/{child['id']}/executions/"))
+    assert act(olga, at(olga, child, "why"), "complete")["outcome"] == "completed"
+    (entry,) = audited(admin, workflow, "escalation_process_started")
+    assert entry["new"]["identifier"] == child["identifier"]
+    (incident,) = admin.items("/api/incidents/", workflow=workflow["id"])
+    assert (incident["code"], incident["execution"]) == ("escalation_process_unusable", None)
+    answer = admin.post(f"/api/incidents/{incident['id']}/resolve/", {"note": "Asked the line by telephone."})
+    assert (answer["outcome"], answer["execution"]["id"]) == ("resolved", weld["id"])
+    assert act(olga, weld, "complete")["outcome"] == "completed"
+
+
 def test_what_is_due_is_put_off_with_a_reason(admin: Person, olga: Person) -> None:
     workflow = begun(admin, step("weld", expected_duration="P1D", max_duration="P3D"), END)
     weld = at(olga, workflow, "weld")

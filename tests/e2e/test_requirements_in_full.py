@@ -331,7 +331,15 @@ def test_evidence_of_completed_work_is_amended_with_a_reason_and_an_incident(
     assert by_key["sign"]["reason"] == "0 of 1 signatures"
     [incident] = engineer.items("/api/incidents/", workflow=workflow["id"])
     assert (incident["code"], incident["resolved_at"]) == ("evidence_amended", None)
-    quality_manager.post(f"/api/incidents/{incident['id']}/acknowledge/", {"note": "Both lots were checked again."})
+    incident_at = f"/api/incidents/{incident['id']}"
+    shown = quality_manager.get(f"{incident_at}/")
+    assert (shown["can_retry"], shown["history"][0]["action"]) == (False, "evidence.amended")
+    assert quality_manager.post(f"{incident_at}/retry/", expect=409)["code"] == "nothing_stopped"
+    note = {"note": "Both lots were checked again."}
+    assert engineer.post(f"{incident_at}/resolve/", note, expect=403)["permission"] == "ops.incident_resolve"
+    resolved = quality_manager.post(f"{incident_at}/resolve/", note)
+    assert (resolved["outcome"], resolved["execution"]["id"]) == ("resolved", execution)
+    assert quality_manager.post(f"{incident_at}/resolve/", note, expect=409)["code"] == "incident_closed"
     [incident] = engineer.items("/api/incidents/", workflow=workflow["id"])
     assert incident["resolution"] == "Both lots were checked again."
-    assert {"evidence.amended", "signature.voided", "incident.acknowledged"} <= {*audited(admin, workflow)}
+    assert {"evidence.amended", "signature.voided", "incident.resolved"} <= {*audited(admin, workflow)}

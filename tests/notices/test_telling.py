@@ -1,6 +1,7 @@
 """Which events of a record tell whom: one notice per kind and step, nothing for a plain completion."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from activities.contract import Cohort
 from activities.notices import notices_of
 from activities.projection import Place
 from models.flow import events as ev
+from models.flow.graph import parse_graph
 from models.flow.state import Ref
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
@@ -62,6 +64,23 @@ def test_what_tells_whom(
     assert (notice.kind, notice.recipients.users, notice.recipients.roles) == (kind, users, roles)
     assert notice.params == params
     assert notice.about.instance == PLACE.instance
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"escalate_on_overdue": True}, ["execution_overdue", "escalation"]),
+        ({}, ["execution_overdue"]),
+        ({"escalate_on_overdue": True, "config": {"escalation": {"levels": [{"after": "PT1H"}]}}},
+         ["execution_overdue"]),
+    ],
+)  # fmt: skip
+def test_what_is_late_without_a_policy_is_escalated_to_the_owner(settings: Any, told: list[str]) -> None:
+    graph = parse_graph({"steps": [{"key": "weld", "name": "Weld", "expected_duration": "PT1H", **settings}]})
+    event = ev.ExecutionOverdue(ref=WELD, at=AT, due_at=AT, escalate=graph.steps["weld"].escalate_on_overdue)
+    found = notices_of(PLACE, [cohort(event)], graph)
+    assert [one.kind for one in found] == told
+    assert found[-1].recipients.owner
 
 
 def test_an_incident_says_what_stopped_in_words() -> None:

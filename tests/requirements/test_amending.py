@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from models.requirements.amending import acknowledge_amendment
+from models.store.incidents import resolve_noted
 from models.store.verify import verify_tenant
 from tests.requirements.floor import Floor, gate, refused
 
@@ -91,17 +91,16 @@ async def test_the_incident_is_resolved_by_a_person_who_says_what_came_of_it(flo
     [incident] = await floor.rows("SELECT id FROM incident")
     note, quinn = "Lots A1 and A7 were both checked.", floor.people["quinn"]
     bob = floor.people["bob"]
-    assert (await refused(floor.do(acknowledge_amendment, bob, incident["id"], note, floor.clock))).code == "forbidden"
-    assert (
-        await refused(floor.do(acknowledge_amendment, quinn, incident["id"], "ok", floor.clock))
-    ).code == "reason_required"
-    assert (await refused(floor.do(acknowledge_amendment, quinn, uuid4(), note, floor.clock))).code == "not_found"
-    for _ in range(2):
-        await floor.do(acknowledge_amendment, quinn, incident["id"], note, floor.clock)
+    assert (await refused(floor.do(resolve_noted, bob, incident["id"], note, floor.clock))).code == "forbidden"
+    assert (await refused(floor.do(resolve_noted, quinn, incident["id"], "ok", floor.clock))).code == "reason_required"
+    assert (await refused(floor.do(resolve_noted, quinn, uuid4(), note, floor.clock))).code == "not_found"
+    await floor.do(resolve_noted, quinn, incident["id"], note, floor.clock)
+    again = floor.do(resolve_noted, quinn, incident["id"], note, floor.clock)
+    assert (await refused(again)).code == "incident_closed"
     [row] = await floor.rows("SELECT resolution, resolved_by FROM incident")
     assert (row["resolution"], row["resolved_by"]) == (note, quinn.id)
-    assert len(await floor.rows("SELECT 1 FROM audit_entry WHERE action = 'incident.acknowledged'")) == 1
+    assert len(await floor.rows("SELECT 1 FROM audit_entry WHERE action = 'incident.resolved'")) == 1
     await floor.sql("UPDATE incident SET code = 'run_gone', resolved_at = NULL, resolution = '', resolved_by = NULL")
-    assert (
-        await refused(floor.do(acknowledge_amendment, quinn, incident["id"], note, floor.clock))
-    ).code == "not_an_amendment"
+    assert (await refused(floor.do(resolve_noted, quinn, incident["id"], note, floor.clock))).code == "not_found", (
+        "what stopped is for the engine"
+    )
