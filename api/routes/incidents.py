@@ -71,7 +71,7 @@ _PROBLEMS = (*COMMON, "not_found", "incident_closed", "incident_of_engine")
 @router.post(
     "/api/incidents/{incident_id}/retry/",
     response_model=shapes.IncidentAnswer,
-    responses={**LATER, **responses(*_PROBLEMS, "no_failed_child", "child_unusable")},
+    responses={**LATER, **responses(*_PROBLEMS, "nothing_stopped", "no_failed_child", "child_unusable")},
 )
 async def retry_incident(
     incident_id: UUID, caller: Caller, held: Held, how: How, body: Annotated[shapes.Note | None, Body()] = None
