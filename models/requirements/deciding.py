@@ -15,7 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.enums import ApprovalDecision, ApprovalState
 from models.flow.errors import FlowError
 from models.notices.kinds import NoticeKind
+from models.permissions import permissions_of
 from models.requirements.giving import check_order, gate_at
+from models.store.absences import absent_whom
 from models.store.approvals import request_of, responses_of, set_stage, settle_request
 from models.store.content import content_hash
 from models.store.delegations import delegations_of, possible_answers
@@ -70,7 +72,7 @@ async def decide_approval(
     rejects = said.decision is ApprovalDecision.REJECTED
     locked, request = await lock_request(session, person, approval_id, rejecting=rejects)
     stage = pending_stage(request)
-    seat = await _check_approver(session, person, request, stage, said)
+    seat = await _check_approver(session, person, request, stage, said, now)
     gate, gates = await gate_at(session, locked.execution, request["requirement_id"])
     await check_order(session, locked, gate, gates)
     shown = await content_hash(session, locked.execution)
@@ -137,7 +139,7 @@ class _Seat:
     """In which capacity somebody answers.
 
     Attributes:
-        owner: whose answer it is where it was delegated.
+        owner: whose answer it is where it was delegated, or where the person stands in for somebody who is away.
         ends_it: whether a rejection ends the request at once.
         answered: user ids (as text) of those whose answer in this stage is given, this one included.
         workers: user ids of those who did the work, and may not agree to it.
@@ -151,7 +153,7 @@ class _Seat:
 
 
 async def _check_approver(
-    session: AsyncSession, person: Person, request: RowMapping, stage: Stage, said: Decision
+    session: AsyncSession, person: Person, request: RowMapping, stage: Stage, said: Decision, now: datetime
 ) -> _Seat:
     if not ANSWERING & set(person.permissions):
         raise FlowError("forbidden", permission="approval.decide")
@@ -165,22 +167,48 @@ async def _check_approver(
         raise ApprovalDelegatedError(delegate=mine["delegate_username"])
     received = next((one for one in given_away if one["delegate_id"] == person.id), None)
     vetoes = said.decision is ApprovalDecision.REJECTED and stage.has_veto(names, person.roles)
-    if received is None and not stage.takes(names, person.roles) and not vetoes:
-        raise NotAnApproverError(stage=stage.name or str(request["stage"] + 1), approvers=stage.approvers)
     answers = (await responses_of(session, person.tenant_id, [request["id"]])).get(request["id"], [])
     here = [one for one in answers if one["stage"] == request["stage"]]
-    if any(one["user_id"] == person.id for one in here):
+    if any(person.id in (one["user_id"], one["owner_id"]) for one in here):
         raise AlreadyAnsweredError
     found = await workers_of(session, person.tenant_id, [request["execution_id"]])
     workers = found.get(request["execution_id"], frozenset())
     owner = None if received is None else received["user_id"]
+    if owner is None and not stage.takes(names, person.roles) and not vetoes:
+        taken = {str(one["owner_id"]) for one in here} | {str(one["user_id"]) for one in given_away}
+        kept_off = taken if request["allow_self_approval"] else taken | workers
+        owner = await _absent_owner(session, person, request, stage, kept_off, now)
     return _Seat(
         owner=owner,
-        ends_it=vetoes or (received is not None and stage.veto),
+        ends_it=vetoes or (owner is not None and stage.veto),
         answered=frozenset({str(one["owner_id"]) for one in here} | {str(owner or person.id)}),
         workers=frozenset() if request["allow_self_approval"] else workers,
         self_approval_reason=_self_approval_reason(person, request, said, workers),
     )
+
+
+async def _absent_owner(
+    session: AsyncSession,
+    person: Person,
+    request: RowMapping,
+    stage: Stage,
+    kept_off: Collection[str],
+    now: datetime,
+) -> UUID:
+    """Who is asked, is away, and for whom this person stands in: the first by name whose answer is not given yet.
+
+    Raises:
+        NotAnApproverError: there is nobody, or the answers of this request are not handed on.
+    """
+    absent = await absent_whom(session, person.tenant_id, person.id, now) if request["allow_delegation"] else ()
+    for one in absent:
+        asked = stage.takes((str(one["id"]), one["username"]), one["roles"]) and ANSWERING & permissions_of(
+            one["roles"]
+        )
+        if asked and str(one["id"]) not in kept_off:
+            found: UUID = one["id"]
+            return found
+    raise NotAnApproverError(stage=stage.name or str(request["stage"] + 1), approvers=stage.approvers)
 
 
 def _self_approval_reason(person: Person, request: RowMapping, said: Decision, workers: Collection[str]) -> str:

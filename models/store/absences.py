@@ -54,6 +54,15 @@ _STANDS_IN = text(
     "SELECT user_id FROM absence WHERE tenant_id = :tenant AND delegate_id = :delegate"
     " AND :at >= starts_at AND :at < ends_at"
 )
+_ABSENT = text(
+    """
+    SELECT u.id, u.username,
+           ARRAY(SELECT r.role FROM user_role r WHERE (r.tenant_id, r.user_id) = (u.tenant_id, u.id)) AS roles
+    FROM absence a JOIN user_account u ON (u.tenant_id, u.id) = (a.tenant_id, a.user_id)
+    WHERE a.tenant_id = :tenant AND a.delegate_id = :delegate AND :at >= a.starts_at AND :at < a.ends_at AND u.is_active
+    ORDER BY u.username
+    """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +175,11 @@ async def represented_by(session: AsyncSession, tenant_id: UUID, delegate: UUID,
     """For whom a person stands in at a moment."""
     rows = await fetch(session, _STANDS_IN, tenant=tenant_id, delegate=delegate, at=at)
     return frozenset(row["user_id"] for row in rows)
+
+
+async def absent_whom(session: AsyncSession, tenant_id: UUID, delegate: UUID, at: datetime) -> Sequence[RowMapping]:
+    """Active people who are away and for whom somebody stands in, by username, with the roles that they hold now."""
+    return await fetch(session, _ABSENT, tenant=tenant_id, delegate=delegate, at=at)
 
 
 def absence_json(row: RowMapping) -> Json:

@@ -79,8 +79,22 @@ _REJECTIONS = text(
     ORDER BY r.execution_id, r.decided_at, r.id
     """
 )
+STANDS_IN = """
+    r.allow_delegation AND EXISTS (
+        SELECT FROM absence b JOIN user_account o ON (o.tenant_id, o.id) = (b.tenant_id, b.user_id)
+        WHERE b.tenant_id = r.tenant_id AND b.delegate_id = :me AND now() >= b.starts_at AND now() < b.ends_at
+          AND o.is_active
+          AND (r.stages -> r.stage -> 'users' ?| ARRAY[CAST(o.id AS text), o.username]
+               OR r.stages -> r.stage -> 'roles' ?| ARRAY(SELECT h.role FROM user_role h
+                                                          WHERE (h.tenant_id, h.user_id) = (o.tenant_id, o.id)))
+          AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                          AND d.stage = r.stage AND d.user_id = o.id)
+          AND NOT EXISTS (SELECT FROM approval_response v WHERE v.tenant_id = r.tenant_id AND v.request_id = r.id
+                          AND v.stage = r.stage AND coalesce(v.delegated_from, v.user_id) = o.id))
+"""
+"""Whether `:me` stands in for somebody who is away and whose answer the request `r` waits for."""
 _LIST = text(
-    """
+    f"""
     SELECT r.*, e.workflow_instance_id, e.step_key, s.name AS step_name, q.key AS requirement_key,
            q.name AS requirement_name,
            i.identifier AS workflow_identifier, i.name AS workflow_name, u.id AS subject_id, u.identifier, u.title,
@@ -101,14 +115,15 @@ _LIST = text(
             (r.stages -> r.stage -> 'users' ?| CAST(:names AS text[])
              OR r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[])
              OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
-                          AND d.stage = r.stage AND d.delegate_id = :me))
+                          AND d.stage = r.stage AND d.delegate_id = :me)
+             OR {STANDS_IN})
         AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
                           AND d.stage = r.stage AND d.user_id = :me)
         AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
-                          AND a.stage = r.stage AND a.user_id = :me)))
+                          AND a.stage = r.stage AND :me IN (a.user_id, a.delegated_from))))
       AND (CAST(:after_at AS timestamptz) IS NULL OR (r.requested_at, r.id) > (:after_at, CAST(:after_id AS uuid)))
     ORDER BY r.requested_at, r.id LIMIT :limit
-    """
+    """  # noqa: S608 - constants only
 )
 """`names` and `roles`: only where this person is asked now and has not answered yet."""
 _RESPONSES = text(

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.authority import PERMISSIONS, WITNESSED
+from models.store.approvals import STANDS_IN
 from models.store.content import UNCOVERED
 from models.store.instance_lists import like
 from models.store.people import Person
@@ -98,12 +99,13 @@ _APPROVALS = f"""
       AND (r.stages -> r.stage -> 'roles' ?| CAST(:roles AS text[])
            OR r.stages -> r.stage -> 'users' ?| CAST(:names AS text[])
            OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
-                      AND d.stage = r.stage AND d.delegate_id = :me))
+                      AND d.stage = r.stage AND d.delegate_id = :me)
+           OR {STANDS_IN})
       AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
                       AND d.stage = r.stage AND d.user_id = :me)
       AND (r.allow_self_approval OR ({_NOT_MY_WORK}))
       AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
-                      AND a.round = r.round AND a.stage = r.stage AND a.user_id = :me)
+                      AND a.round = r.round AND a.stage = r.stage AND :me IN (a.user_id, a.delegated_from))
 """  # noqa: S608 - constants only
 _GATE = "coalesce(CAST(e.kept_gates ->> q.key AS uuid), q.id)"
 """The id under which evidence stands: that of an earlier version, where the execution was migrated."""

@@ -149,6 +149,27 @@ def test_who_is_away_is_represented_with_the_trace_of_it(admin: Person, olga: Pe
     assert absence["id"] in {one["id"] for one in olga.items("/api/absences/", past="true")}
 
 
+def test_who_stands_in_answers_the_approvals_of_who_is_away(admin: Person, olga: Person) -> None:
+    with new_person(admin, "quality_manager") as boss, new_person(admin, "approver") as deputy:
+        config = {"users": [boss.username], "allow_delegation": True}
+        ok = {"key": "ok", "requirement_type": "approval", "name": "Release", "config": config}
+        workflow = begun(admin, step("weld", requirements=[ok]), END)
+        now = datetime.now(UTC)
+        away = {
+            "delegate_id": deputy.get("/api/me/")["id"],
+            "starts_at": (now - timedelta(hours=1)).isoformat(),
+            "ends_at": (now + timedelta(days=3)).isoformat(),
+        }
+        assert deputy.items("/api/my-tasks/", kind="approval") == []
+        boss.post("/api/absences/", away, expect=201)
+        (task,) = deputy.items("/api/my-tasks/", kind="approval")
+        done = deputy.post(f"/api/approvals/{task['id']}/approve/", {"comment": "checked"})
+        assert done["responses"][0]["delegated_from"]["username"] == boss.username
+        assert act(olga, at(olga, workflow, "weld"), "complete")["outcome"] == "completed"
+        (entry,) = audited(admin, workflow, "approval.approved")
+        assert entry["new"]["delegated_from"] == boss.get("/api/me/")["id"]
+
+
 def test_two_claims_at_once_have_one_winner(admin: Person, olga: Person, emil: Person) -> None:
     workflow = begun(admin, step("weld"), END)
     weld = at(olga, workflow, "weld")

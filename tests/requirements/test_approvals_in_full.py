@@ -1,12 +1,15 @@
 """Approvals: votes against and vetoes, delegation, recall, reminders, and what an approved version keeps."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from api.checking import process_problems
+from models.store.absences import NewAbsence, add_absence
+from models.store.approvals import list_requests
 from models.store.catalogues import APPROVAL_TEMPLATES, MEASUREMENT_DEFINITIONS, change_entry
+from models.store.inbox import InboxFilter, list_tasks
 from models.store.reminding import remind_approvers
 from models.store.stages import Answer, Mode, Stage, is_passed
 from models.store.verify import verify_tenant
@@ -71,6 +74,57 @@ async def test_an_answer_is_delegated_with_a_trace(floor: Floor) -> None:
     assert answer["delegated_from"]["id"] == str(floor.people["quinn"].id)
     assert len(await floor.rows("SELECT * FROM audit_entry WHERE action = 'approval.delegated'")) == 1
     assert await floor.do(verify_tenant, floor.tenant) == []
+
+
+async def leave(floor: Floor, who: str, stands_in: str) -> None:
+    """Somebody is away, by the clock of the floor and by that of the database."""
+    person = floor.people[who]
+    at = min(floor.clock, datetime.now(UTC)) - timedelta(days=1)
+    until = max(floor.clock, datetime.now(UTC)) + timedelta(days=1)
+    new = NewAbsence(user_id=person.id, delegate_id=floor.people[stands_in].id, starts_at=at, ends_at=until)
+    await floor.do(add_absence, person, new)
+
+
+async def waiting_for(floor: Floor, who: str) -> int:
+    """Approvals in somebody's inbox, which are the same as those listed as theirs."""
+    tasks = await floor.do(list_tasks, floor.people[who], InboxFilter(kind="approval"), after=None, limit=9)
+    listed = await floor.do(list_requests, floor.tenant, limit=9, state="pending", mine=floor.people[who])
+    assert len(tasks) == len(listed)
+    return len(tasks)
+
+
+async def test_who_stands_in_answers_for_an_approver_who_is_away(floor: Floor) -> None:
+    both = {"mode": "all", "users": [floor.people["quinn"].username], "roles": ["approver"]}
+    await floor.approve(gate("ok", "approval", stages=[both], allow_delegation=True))
+    [execution] = await floor.start()
+    assert (await refused(floor.decide(execution, "ok", "ann"))).code == "not_an_approver"
+    assert await waiting_for(floor, "ann") == 0
+    await leave(floor, "quinn", stands_in="ann")
+    assert await waiting_for(floor, "ann") == 1
+    await floor.decide(execution, "ok", "ann")
+    assert (await waiting_for(floor, "ann"), await waiting_for(floor, "quinn")) == (0, 0)
+    for late in ("ann", "quinn"):
+        assert (await refused(floor.decide(execution, "ok", late))).code == "already_answered"
+    await floor.decide(execution, "ok", "ava")
+    assert await floor.unmet(execution) == {}
+    [answer] = [one for one in (await floor.approval(execution, "ok"))["responses"] if one["delegated_from"]]
+    assert answer["user"]["id"] == str(floor.people["ann"].id)
+    assert answer["delegated_from"]["id"] == str(floor.people["quinn"].id)
+    audited = await floor.rows("SELECT new FROM audit_entry WHERE action = 'approval.approved'")
+    assert str(floor.people["quinn"].id) in {row["new"].get("delegated_from") for row in audited}
+    assert await floor.do(verify_tenant, floor.tenant) == []
+
+
+async def test_nobody_stands_in_where_answers_are_not_handed_on_or_for_who_did_the_work(floor: Floor) -> None:
+    quinn = [floor.people["quinn"].username]
+    await floor.approve(gate("no", "approval", users=quinn), FORM, gate("ok", "approval", users=quinn,
+                        allow_delegation=True))  # fmt: skip
+    [execution] = await floor.start()
+    await leave(floor, "quinn", stands_in="ann")
+    assert (await refused(floor.decide(execution, "no", "ann"))).code == "not_an_approver"
+    assert await waiting_for(floor, "ann") == 1
+    await floor.give(execution, "form", {"submitted_data": {}}, by="quinn")
+    assert (await refused(floor.decide(execution, "ok", "ann"))).code == "not_an_approver"
 
 
 @pytest.mark.parametrize(
