@@ -1,7 +1,7 @@
 # `make run` starts everything; `make test` checks everything that a change can break.
 # Extra arguments: make run ARGS="--port 9000", make test ARGS="-k capa -x".
 .DEFAULT_GOAL := help
-.PHONY: help install web run test test-fast screenshots nightly lint format types contracts migrations bench lock clean
+.PHONY: help install web run test test-fast screenshots nightly mutation lint format types contracts migrations bench lock clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -28,7 +28,10 @@ screenshots: install web  ## Take the pictures of the docs anew
 	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" PICTURES=docs/pictures $(BIN)/pytest -q tests/browser
 
 nightly: install  ## Check the laws of the core on 20,000 examples each
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q --timeout 7200 tests/flow
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q --timeout 7200 tests/flow $(ARGS)
+
+mutation: install  ## Change the core in a copy and see whether its tests notice (ARGS=--all: every mutant, hours)
+	@$(BIN)/python scripts/mutation.py $(ARGS)
 
 lint: install  ## Check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """State from events. `fold` is the only place where a state comes about; the rows are the same fold in SQL.
 
-`evolve` and `fold` never refuse: an event is a fact. Order within one subject matters, subjects commute.
+`fold` and `apply` never refuse: an event is a fact. Order within one subject matters, subjects commute.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,6 @@ from models.flow import events as ev
 from models.flow import tokens
 from models.flow.state import Arrival, Call, Child, State
 from models.flow.status import ExecutionStatus, InstanceStatus
-
-
-def evolve(state: State, event: ev.Event) -> State:
-    """The state after one event; the state given stays as it was."""
-    return fold(state, (event,))
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:

@@ -36,6 +36,7 @@ from models.flow.state import Ref, State, Token
 from models.flow.status import ExecutionStatus
 from models.flow.timing import late
 from models.flow.validate import problems_of
+from tests.flow.well_formed import check_event, check_refusal
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INSTANCE = "6f1e1c9e-3f0e-4a43-9c39-0d4e9a3f0001"
@@ -138,6 +139,11 @@ class Scene:
     def play(self, *commands: cmd.Command) -> tuple[ev.Event, ...]:
         """Decide in one batch, fold what would be recorded, and return it."""
         decision = self.decide(*commands)
+        for item in decision.happened:
+            check_event(item.event, self.now)
+        for outcome in decision.outcomes:
+            if outcome.refused:
+                check_refusal(outcome)
         recorded = [item.event for item in unpack(pack(decision.happened))]
         before, self.state = self.state, fold(self.state, recorded)
         self.state.seq += bool(recorded)

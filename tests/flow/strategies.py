@@ -1,19 +1,25 @@
 """Random valid graphs, random JSON, and the depth at which the laws are checked.
 
-`HYPOTHESIS_PROFILE=nightly` walks 20,000 examples of each law instead of 500.
+`HYPOTHESIS_PROFILE=nightly` walks 20,000 examples of each law instead of 500, or as many as `HYPOTHESIS_EXAMPLES` says.
+`HYPOTHESIS_PROFILE=mutation` walks the same twenty at every run and does not look for the smallest one that fails: it
+only asks whether a mutant is seen.
 """
 
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from models.flow.validate import problems_of
 from tests.flow.scene import Json, edge, end, gate, step
 
-EXAMPLES = 20_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
-LAW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+match os.environ.get("HYPOTHESIS_PROFILE"):
+    case "nightly":
+        LAW = settings(LAW, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "20000")))
+    case "mutation":
+        LAW = settings(LAW, max_examples=20, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 WORDS = ("Repair", "use as is", "return", "maybe")
 PILOT = {"key": "pilot", "requirement_type": "child_workflow", "name": "Pilot"}

@@ -23,6 +23,19 @@ def test_whom_the_step_keeps_off_cannot_take_it(kind: str) -> None:
     assert scene.token().status is S.PENDING
 
 
+def test_whom_nobody_knows_may_do_nothing() -> None:
+    scene = Scene(graph(*LINE))
+    refused = scene.do("claim", "stranger")
+    assert (refused.outcome, refused.params) == ("forbidden", {"permission": "execution.work"})
+
+
+def test_whose_work_it_is_is_said_by_name_where_one_is_known() -> None:
+    for holder, name in (("bob", "Bob Baker"), ("sue", "sue")):
+        scene = Scene(graph(*LINE))
+        scene.do("claim", holder)
+        assert scene.do("start", "ann").params == {"status": "claimed", "assignee": holder, "assignee_name": name}
+
+
 def test_new_work_is_put_into_hands() -> None:
     scene = Scene(graph(*LINE))
     scene.assigned[0, "b"] = Assigned(user="bob")

@@ -65,6 +65,12 @@ def test_numbers_survive_jsonb() -> None:
     assert len(hashes) == 1
 
 
+def test_keys_are_written_in_their_order_at_every_depth() -> None:
+    text = canonical(raw_graph(step("a", config={"b": {"z": 1, "y": 2}, "a": 3}), end()))
+    assert '{"a":3,"b":{"y":2,"z":1}}' in text
+    assert text.startswith('{"edges":')
+
+
 def test_durations_have_one_spelling() -> None:
     spelled = ["P1D", "PT24H", "PT1440M", "PT86400S"]
     assert {format_duration(parse_duration(text)) for text in spelled} == {"P1D"}

@@ -162,6 +162,13 @@ def test_any_state_comes_back_as_it_was(state: State) -> None:
     assert restore(json.loads(json.dumps(carry(state)))) == state == before
 
 
+def test_what_is_large_travels_compressed_and_comes_back() -> None:
+    hands = {Ref(n, "a"): Token(status=S.CLAIMED, assignee=f"{n * 7919 % 10_007:05}" * 12) for n in range(1_500)}
+    state = State(instance_id=INSTANCE, tokens=hands, busy={("a", ""): 1_500})
+    assert carry(state).keys() == {"bz2"}
+    assert restore(carry(state)) == state
+
+
 def test_ten_thousand_subjects_in_ten_thousand_hands_fit() -> None:
     """The worst that people can do: each subject held by another person, due at a moment of its own."""
     tokens = {

@@ -10,7 +10,7 @@ from models.flow import events as ev
 from models.flow.cohorts import Cohort, unpack
 from models.flow.evolve import fold
 from models.flow.folding import fold_packed
-from models.flow.state import Ref, State
+from models.flow.state import Ref, State, Token
 from tests.flow.scene import INSTANCE, NOW
 from tests.flow.strategies import LAW
 from tests.flow.test_cohorts_and_carry import REFS, states
@@ -45,6 +45,19 @@ def test_cohorts_fold_as_their_events_do(state: State, cohorts: list[Cohort]) ->
     before = state.copy()
     assert fold_packed(state, cohorts) == fold(state, (item.event for item in unpack(cohorts)))
     assert state == before
+
+
+def test_those_of_one_cohort_who_differ_stay_different() -> None:
+    refs = [Ref(number, "a") for number in range(4)]
+    tokens = [Token(due_at=NOW), Token(), Token(lot="L1"), Token(due_at=NOW)]
+    state = State(instance_id=INSTANCE, tokens=dict(zip(refs, tokens, strict=True)), hops={refs[1]: None})
+    state.busy = {("a", ""): 3, ("a", "L1"): 1}
+    checked = Cohort(event=ev.ExecutionChecked(ref=refs[0], at=NOW), subjects=(0, 1, 2, 3))
+    claimed = Cohort(event=ev.ExecutionClaimed(ref=refs[0], at=NOW, by="ann"), subjects=(0, 1, 2, 3))
+    after = fold_packed(state, [claimed, checked])
+    assert after == fold(state, (item.event for item in unpack([claimed, checked])))
+    assert [after.tokens[ref].due_at for ref in refs] == [NOW, None, None, NOW]
+    assert after.hops == {}
 
 
 def test_ten_thousand_who_enter_together_share_one_token() -> None:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,9 +28,6 @@ from tests.flow.walk import (
     draw_walk,
     lead_to_the_end,
 )
-
-pytestmark = pytest.mark.timeout(7_200)
-"""A law is many examples; what hangs is caught by their number and not by the clock of a single test."""
 
 
 def begun(raw: Json, subjects: int) -> Scene:

@@ -10,7 +10,7 @@ from models.flow import events as ev
 from models.flow.decide import decide
 from models.flow.errors import FlowError
 from models.flow.facts import Visits
-from models.flow.routing import allowed_results, choose, possible_targets
+from models.flow.routing import allowed_results, choose, escalation_targets, possible_targets
 from models.flow.state import Ref
 from models.flow.status import ExecutionStatus as S
 from tests.flow.scene import Json, Scene, edge, end, gate, graph, of_type, step
@@ -216,6 +216,13 @@ def test_possible_targets_follow_escalations() -> None:
     assert set(possible_targets(routed, "inspect")) == {"stock", "rework", "review"}
     assert possible_targets(routed, "stock") == ()
     assert "review" in possible_targets(graph(step("a"), step("review"), end()), "a")
+
+
+def test_a_level_that_routes_may_lead_through_every_full_step_on_its_way() -> None:
+    late = (step("late"), edge("late", "rework", "escalation"))
+    routed = graph(*loop(escalation="review"), *late, checked=False)
+    assert set(escalation_targets(routed, "late")) == {"rework", "review"}
+    assert escalation_targets(routed, "inspect") == ()
 
 
 def test_a_graph_that_was_never_validated_leads_to_an_incident_and_not_to_a_crash() -> None:
