@@ -4,6 +4,7 @@ import pytest
 
 from models.flow.graph import EdgeType, RequirementType, StepType
 from models.flow.problems import PROBLEMS
+from models.flow.shape import EDGE_FIELDS
 from models.flow.validate import problems_of
 from tests.flow.scene import edge, end, raw_graph, step
 from tests.flow.test_problems import CASES
@@ -155,9 +156,7 @@ def test_a_problem_names_what_it_is_about(messages: set[tuple[str, str]], code: 
 
 def test_an_unknown_field_is_told_the_fields_there_are() -> None:
     (found,) = problems_of(raw_graph(step("a"), end(), edge("a", "end") | {"when": "x"}))
-    assert found.message == PROBLEMS["unknown_field"].format(
-        field="when", allowed="condition, edge_type, from_step, to_step, ui"
-    )
+    assert found.message == PROBLEMS["unknown_field"].format(field="when", allowed=", ".join(sorted(EDGE_FIELDS)))
 
 
 @pytest.mark.parametrize("words", [("yes", "approved"), ("no", "rejected"), ("", "fail")])
