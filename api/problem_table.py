@@ -185,6 +185,8 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "delivery_pending": 409,
     "too_busy": 503,
     "upload_invalid": 422,
+    "dmn_invalid": 422,
+    "dmn_unsupported": 422,
 }
 
 UNLISTED: Final = 409

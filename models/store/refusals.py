@@ -175,3 +175,15 @@ class AsOfInFutureError(StoreError):
     """{as_of} is still to come; only the past can be told."""
 
     code = "as_of_in_future"
+
+
+class DmnInvalidError(StoreError):
+    """The DMN file cannot be read: {detail}."""
+
+    code = "dmn_invalid"
+
+
+class DmnUnsupportedError(StoreError):
+    """The DMN file says what is not translated ({first}). Change what `problems` lists, then send it again."""
+
+    code = "dmn_unsupported"
