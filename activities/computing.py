@@ -4,10 +4,12 @@ Steps that ask for nothing cost nothing here, not even a query.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import RowMapping
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import Batch
@@ -15,9 +17,11 @@ from models.decisions.deciding import decided
 from models.decisions.world import World, worlds_of
 from models.flow.facts import Computed
 from models.flow.graph import Graph, Step, StepType, timer_of
+from models.flow.paths import picked
 from models.flow.state import Ref
 from models.flow.status import OPEN
 from models.requirements.expressions import ExpressionError, Prepared
+from models.store.messages import LONGEST_KEY, Waiting, lock_messages, messages_for
 from models.tables import StepExecution
 
 
@@ -32,8 +36,18 @@ async def computed_of(
     }
     if not asking:
         return ()
-    worlds = await worlds_of(session, tenant_id, list(asking.values()), graph.steps, now)
-    return tuple((ref, _computed(graph, graph.steps[ref.step], worlds[one.id])) for ref, one in asking.items())
+    waiting = {ref: one for ref, one in asking.items() if one.awaited_event is not None}
+    unknown = [one for ref, one in asking.items() if ref not in waiting]
+    worlds = await worlds_of(session, tenant_id, unknown, graph.steps, now)
+    computed = {
+        ref: _awaited(one) if ref in waiting else _computed(graph, graph.steps[ref.step], worlds[one.id])
+        for ref, one in asking.items()
+    }
+    expecting = {ref: one for ref, one in computed.items() if one.name and not one.error}
+    if expecting:
+        instance = next(iter(asking.values())).workflow_instance_id
+        computed |= await _with_messages(session, tenant_id, instance, graph, expecting)
+    return tuple(computed.items())
 
 
 def asks(step: Step, execution: StepExecution) -> bool:
@@ -41,6 +55,8 @@ def asks(step: Step, execution: StepExecution) -> bool:
     match step.step_type:
         case StepType.TIMER if step.is_engines:
             return timer_of(step) is None and execution.wake_at is None
+        case StepType.MESSAGE:
+            return True
         case StepType.AUTOMATIC:
             return bool(step.config["action"]["type"] == "expression")
         case _:
@@ -54,10 +70,49 @@ def _computed(graph: Graph, step: Step, world: World) -> Computed:
     try:
         if step.step_type == StepType.TIMER:
             return Computed(wake_at=_moment(prepared.evaluate(step.config["timer"]["until"])))
+        if step.step_type == StepType.MESSAGE:
+            event = step.config["event"]
+            return Computed(name=event["name"], key=_key(prepared.evaluate(event["key"])))
         wanted: Mapping[str, Any] = step.config["action"]["set"]
         return Computed(context={target: prepared.evaluate(source) for target, source in wanted.items()})
     except ExpressionError as error:
         return Computed(error=str(error))
+
+
+def _awaited(execution: StepExecution) -> Computed:
+    """What an execution waits for already: its key was computed when the wait began, and never again."""
+    return Computed(name=execution.awaited_event or "", key=execution.awaited_key or "", awaited=True)
+
+
+async def _with_messages(
+    session: AsyncSession, tenant_id: UUID, instance_id: UUID, graph: Graph, expecting: Mapping[Ref, Computed]
+) -> dict[Ref, Computed]:
+    """What is waited for, with the message where it came; from here on none is posted until this is recorded."""
+    await lock_messages(session, tenant_id, {(one.name, one.key): None for one in expecting.values()})
+    waiting = [Waiting(ref.subject, one.name, one.key) for ref, one in expecting.items()]
+    found = await messages_for(session, tenant_id, instance_id, waiting)
+    return {
+        ref: one if row is None else _received(one, row, graph.steps[ref.step])
+        for (ref, one), row in zip(expecting.items(), found, strict=True)
+    }
+
+
+def _received(computed: Computed, row: RowMapping, step: Step) -> Computed:
+    """`config.event.context` says which part of the message goes where in the context."""
+    wanted: Mapping[str, str] = step.config["event"].get("context") or {}
+    context = {target: picked(row["data"], source) for target, source in wanted.items()}
+    return replace(computed, message_id=str(row["id"]), context=context)
+
+
+def _key(value: Any) -> str:
+    """What tells one message from another of its name: an order's number, a subject's identifier."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ExpressionError("'key' must be a text that is not empty, or a whole number")
+    if len(value) > LONGEST_KEY:
+        raise ExpressionError(f"'key' is longer than {LONGEST_KEY} characters")
+    return value
 
 
 def _moment(value: Any) -> datetime:

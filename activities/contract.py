@@ -496,6 +496,7 @@ class Swept:
         refused: closed instances whose late commands were refused.
         late: instances told to look at deadlines that had passed unmarked.
         superseded: tenants of which process versions were over.
+        forgotten: messages that were kept long enough.
         left: instances and tenants that could not be helped now.
     """
 
@@ -505,4 +506,5 @@ class Swept:
     refused: int = 0
     late: int = 0
     superseded: int = 0
+    forgotten: int = 0
     left: int = 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from psycopg import Error as PsycopgError
 from sqlalchemy import text
@@ -47,7 +47,7 @@ from models.store.chain import next_link
 from models.store.chained import to_be_sealed
 from models.store.instances import RECORD_CHANNEL
 from models.store.voids import void_all
-from models.tables import Journal
+from models.tables import Journal, MessageDelivery
 from models.wire import Statement, Wire, tenant_wire
 
 _ASKED = text(
@@ -258,6 +258,8 @@ class Writing:
                 undoing = self.asked.get(cohort.command_id or "")
                 actor = engine_actor(self.place.tenant) if undoing is None else undoing.actor
                 await void_all(session, actor, self.place.ids(ref, cohort.subjects), reason, at)
+            case ev.MessageReceived():
+                self.wire.later(self._deliveries(cohort.event, cohort.subjects))
             case ev.ChildRequested(ref=ref):
                 asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
                 return await create_child(session, self.engine, self.place, self.definition, asked)
@@ -275,6 +277,23 @@ class Writing:
             case _:
                 pass
         return ()
+
+    def _deliveries(self, event: ev.MessageReceived, subjects: Sequence[int]) -> Statement:
+        """That a message is used up for these subjects; the second time is refused by the table itself."""
+        executions = self.place.ids(event.ref, subjects)
+        rows = [
+            {
+                "tenant_id": self.place.tenant,
+                "id": uuid5(execution, f"delivery/{event.message_id}"),
+                "message_id": UUID(event.message_id),
+                "instance_id": self.place.instance,
+                "subject_no": subject,
+                "execution_id": execution,
+                "at": event.at,
+            }
+            for subject, execution in zip(subjects, executions, strict=True)
+        ]
+        return insertion(MessageDelivery, rows)
 
     async def _abandon(
         self,

@@ -18,7 +18,7 @@ def process_problems(graph: Any) -> list[dict[str, str]]:
     return [*found, *(one for one in further if one["path"] not in known)]
 
 
-NOT_YET = ("message", "automatic")
+NOT_YET = ("automatic",)
 """Kinds of steps that the core knows and nothing carries out yet."""
 
 

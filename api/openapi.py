@@ -31,6 +31,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     },
     {"name": "incidents", "description": "What cannot go on: why, what to do, and trying again."},
     {"name": "requirements", "description": "The gates of an execution and the evidence for them."},
+    {"name": "events", "description": "Messages from outside, for steps that wait for them."},
     {"name": "documents", "description": "Controlled documents."},
     {"name": "approvals", "description": "Approval requests."},
     {"name": "catalogues", "description": "Document types, approval templates, measurement definitions."},

@@ -134,6 +134,7 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "executions_invalid": 422,
     "not_proposed": 409,
     "deviation_rejected": 409,
+    "event_changed": 422,
     "as_of_before_start": 404,
     "as_of_in_future": 422,
     # gates: evidence, signatures, approvals, documents, catalogues

@@ -17,7 +17,7 @@ _WORK: Final = _READ | {
     "capa.start",
 }
 _DECIDE: Final = _READ | {"approval.decide"}
-_ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit"}
+_ENGINEER: Final = _WORK | _DECIDE | {"process.edit", "subject.edit", "catalog.edit", "event.post"}
 _QUALITY: Final = _ENGINEER | {
     "audit.read", "document.release", "execution.force", "execution.reassign", "execution.signoff", "execution.skip",
     "execution.move", "execution.rewind", "execution.undo", "instance.subjects", "instance.split", "evidence.amend",
@@ -33,9 +33,9 @@ ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "auditor": _READ | {"audit.read", "user.read"},
     "importer": _WORK | {
         "audit.read", "execution.signoff", "process.edit", "process.approve", "process.self_approve", "subject.edit",
-        "catalog.edit", "instance.control", "importer.act_on_behalf",
+        "catalog.edit", "event.post", "instance.control", "importer.act_on_behalf",
     },
-    "service": _READ | {"execution.work", "command.service"},
+    "service": _READ | {"execution.work", "event.post", "command.service"},
 }  # fmt: skip
 """`service` is for service accounts only: it works on executions, and never signs, forces or approves."""
 

@@ -162,6 +162,14 @@ class Settings(BaseSettings):
         description="Seconds the API waits for a command's outcome before it answers 202.",
     )
 
+    message_retention: timedelta = Field(
+        default=timedelta(days=30),
+        gt=timedelta(0),
+        description=(
+            "How long a message from outside waits for subjects of later instances, as an ISO 8601 duration (P30D)."
+        ),
+    )
+
     site: str = Field(
         default="main",
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",

@@ -1,8 +1,8 @@
 """The sweep: whatever a lost signal, a dead worker or a lost Temporal left behind is taken up again from PostgreSQL.
 
 Accepted commands without an outcome are signalled again (a closed instance refuses them); an open instance whose run is
-gone gets an incident and a new run that goes on from the journal. Process versions whose time is over are deprecated.
-One worker sweeps at a time.
+gone gets an incident and a new run that goes on from the journal. Process versions whose time is over are deprecated,
+messages that nobody can wait for any more are forgotten. One worker sweeps at a time.
 """
 
 import logging
@@ -25,6 +25,7 @@ from activities.leftovers import refuse_closed
 from models.db import system_session, tenant_session
 from models.store.effectivity import supersede_due, tenants_with_versions_over
 from models.store.instances import START_TOPIC
+from models.store.messages import forget_expired
 from workers.instances import new_instance
 from workflows.contract import SIGNAL_CHECK_DEADLINES, WORKFLOW
 from workflows.starting import restart_instance, signal_commands
@@ -131,6 +132,7 @@ class Sweep:
                     async with tenant_session(self._app, tenant) as own:
                         await supersede_due(own, tenant, datetime.now(UTC))
                     done["superseded"] += 1
+            done["forgotten"] = await forget_expired(connection)
         return Swept(**done)
 
     async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> str:

@@ -187,3 +187,9 @@ class DmnUnsupportedError(StoreError):
     """The DMN file says what is not translated ({first}). Change what `problems` lists, then send it again."""
 
     code = "dmn_unsupported"
+
+
+class EventChangedError(StoreError):
+    """An event with the id '{id}' was posted before with other content; take a new id."""
+
+    code = "event_changed"

@@ -16,7 +16,7 @@ from models.tables import metadata
 APPEND_ONLY: Final = frozenset(
     {
         "approval_delegation", "approval_response", "audit_entry", "chain_checkpoint", "chain_link", "evidence_record",
-        "journal", "measurement", "quality_report", "signature", "signature_void",
+        "journal", "measurement", "message", "message_delivery", "quality_report", "signature", "signature_void",
     }
 )  # fmt: skip
 """The record itself: nobody changes or deletes these rows (21 CFR 11.10(e))."""
@@ -69,6 +69,9 @@ SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
         "SELECT (tenant_id, id, channel, user_id, webhook_id, channel_id, digest, state, next_attempt_at, attempts)",
         "UPDATE (attempts, next_attempt_at)",
     ),
+    # sweep: which messages were kept long enough, and let nobody go on
+    "message": ("SELECT (tenant_id, id, received_at, expires_at)", "DELETE"),
+    "message_delivery": ("SELECT (tenant_id, message_id)",),
     # recorder: which events anybody wants
     "webhook": ("SELECT (tenant_id, kinds, is_active, deleted_at)",),
 }

@@ -12,6 +12,7 @@ from models.tables.identity import AuthToken, Tenant, UserAccount, UserRole
 from models.tables.instances import WorkflowInstance, WorkflowSubject
 from models.tables.journal import Journal
 from models.tables.measurements import Measurement, MeasurementDefinition
+from models.tables.messages import Message, MessageDelivery
 from models.tables.notices import (
     InstanceWatch,
     Notification,
@@ -49,6 +50,8 @@ __all__ = [
     "Journal",
     "Measurement",
     "MeasurementDefinition",
+    "Message",
+    "MessageDelivery",
     "Notification",
     "NotificationChannel",
     "NotificationDelivery",
