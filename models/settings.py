@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     max_cached_workflows: int = Field(
         default=1000,
         ge=0,
-        description="Open instances that one worker keeps in memory, at about 100 KiB each.",
+        description="Open instances that one worker keeps in memory, at about 200 KiB each.",
     )
 
     secret_key: SecretStr | None = Field(

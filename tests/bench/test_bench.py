@@ -54,6 +54,12 @@ def test_a_tiny_run_of_scale_measures_all_of_it() -> None:
     assert len(report.printed(scale_report.tables(results))) == 3
 
 
+def test_the_readme_shows_the_stored_results_of_scale() -> None:
+    results = json.loads(scale_report.SCALE_RESULTS.read_text())
+    readme = report.README.read_text()
+    assert scale_report.with_tables(readme, results) == readme
+
+
 def test_the_readme_shows_the_stored_results() -> None:
     results = json.loads(report.RESULTS.read_text())
     readme = report.README.read_text()
