@@ -36,6 +36,14 @@ def test_whose_work_it_is_is_said_by_name_where_one_is_known() -> None:
         assert scene.do("start", "ann").params == {"status": "claimed", "assignee": holder, "assignee_name": name}
 
 
+def test_what_is_in_other_hands_is_not_delegated_once_more() -> None:
+    scene = Scene(graph(*LINE))
+    scene.do("claim", "ann")
+    scene.do("delegate", "ann", to="bob")
+    assert scene.do("delegate", "ann", to="sue").outcome == "already_claimed"
+    assert scene.token().assignee == "bob"
+
+
 def test_new_work_is_put_into_hands() -> None:
     scene = Scene(graph(*LINE))
     scene.assigned[0, "b"] = Assigned(user="bob")

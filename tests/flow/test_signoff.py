@@ -95,3 +95,14 @@ def test_a_route_that_is_gone_at_the_signature_reopens_the_work() -> None:
     assert scene.do("signoff", "qa").outcome == "no_route"
     assert scene.token().status is S.IN_PROGRESS
     assert scene.token().incident is not None
+
+
+def test_a_batch_is_signed_lot_by_lot() -> None:
+    scene = Scene(graph(step("a", requires_qa_signoff=True, requires_batch_completion=True), end()), subjects=2)
+    split = cmd.Group(lot="L1", refs=(Ref(1, "a"),))
+    scene.ask(cmd.Split(command_id="c", actor="sue", reason="a lot of its own", groups=(split,)))
+    for subject in (0, 1):
+        scene.do("complete", ref=Ref(subject, "a"))
+    assert scene.do("signoff", "qa", Ref(0, "a")).outcome == "completed"
+    assert [event.ref for event in of_type(scene.events, ev.ExecutionSignedOff)] == [Ref(0, "a")]
+    assert scene.token(Ref(1, "a")).status is S.AWAITING_SIGNOFF
