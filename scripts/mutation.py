@@ -28,9 +28,9 @@ MEMORY = 3 << 30
 
 AT_LEAST = 5
 OUTCOMES = ("killed", "survived", "timeout", "not covered")
-SURVIVED = 0
-_OUTCOME = {SURVIVED: "survived", 1: "killed", 3: "killed", 5: "not covered", 33: "not covered"}
-"""By pytest's or mutmut's exit code; every other one is a mutant that was stopped for its time or memory."""
+_STOPPED = (-24, 24, 36, 152, 255, -9, -11)
+_OUTCOME = {1: "killed", 3: "killed", 5: "not covered", 33: "not covered", **dict.fromkeys(_STOPPED, "timeout")}
+"""By pytest's or mutmut's exit code; what ended in any other way was not noticed by a test."""
 
 
 def main() -> None:
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="how many at a time (1)")
     asked = parser.parse_args()
     before = results()
+    commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], cwd=ROOT, text=True)
     _copy()
     _mutmut("run", "models.flow.ids.*", f"--max-children={asked.processes}")
     everything = results()
@@ -53,7 +54,7 @@ def main() -> None:
     if todo:
         _mutmut("run", *todo, f"--max-children={asked.processes}")
     after = {file: {n: code for n, code in codes.items() if n in set(drawn)} for file, codes in results().items()}
-    _write(after, len(names), asked)
+    _write(after, len(names), commit, asked)
     _show_survivors(after)
 
 
@@ -75,7 +76,7 @@ def results() -> dict[str, dict[str, int | None]]:
 
 
 def _outcome(code: int | None) -> str:
-    return "not tried" if code is None else _OUTCOME.get(code, "timeout")
+    return "not tried" if code is None else _OUTCOME.get(code, "survived")
 
 
 def _copy() -> None:
@@ -111,14 +112,13 @@ def _be_modest() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def _write(after: dict[str, dict[str, int | None]], total: int, asked: argparse.Namespace) -> None:
+def _write(after: dict[str, dict[str, int | None]], total: int, commit: str, asked: argparse.Namespace) -> None:
     counts = {file: Counter(map(_outcome, codes.values())) for file, codes in after.items()}
     whole = sum(counts.values(), Counter[str]())
     tried = sum(whole.values())
     stopped = whole["killed"] + whole["timeout"]
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True)
     lines = [
-        f"- {datetime.now(UTC):%Y-%m-%d}, on top of commit {commit.strip()}, mutmut {version('mutmut')}",
+        f"- {datetime.now(UTC):%Y-%m-%d}, commit {commit.strip()}, mutmut {version('mutmut')}",
         f"- {tried:,} of {total:,} mutants" + ("" if asked.all else f", drawn by file with seed `{asked.seed}`"),
         f"- **{100 * stopped / tried:.1f} % killed** (killed or stopped for their time: {stopped} of {tried})",
         "",

@@ -6,6 +6,7 @@ import pytest
 
 from models.flow import events as ev
 from models.flow.facts import Assigned, Barred
+from models.flow.policies import Assignment, Auto, Revisit, assignment_of
 from models.flow.status import ExecutionStatus as S
 from models.flow.validate import problems_of
 from tests.flow.scene import Scene, end, graph, hold, of_type, raw_graph, step
@@ -42,6 +43,26 @@ def test_what_is_in_other_hands_is_not_delegated_once_more() -> None:
     scene.do("delegate", "ann", to="bob")
     assert scene.do("delegate", "ann", to="sue").outcome == "already_claimed"
     assert scene.token().assignee == "bob"
+
+
+def test_every_setting_of_an_assignment_is_read() -> None:
+    settings: dict[str, Any] = {
+        "roles": ["welder"], "users": ["ann"], "rule": "user.active", "revisit": "different",
+        "not_who_did": ["b"], "auto": "least_loaded", "priority": 3,
+    }  # fmt: skip
+    read = assignment_of(graph(step("a", config={"assignment": settings}), step("b"), end()).first)
+    assert read == Assignment(
+        roles=("welder",),
+        users=("ann",),
+        rule="user.active",
+        revisit=Revisit.DIFFERENT,
+        not_who_did=("b",),
+        auto=Auto.LEAST_LOADED,
+        priority=3,
+    )
+    assert assignment_of(graph(step("a", config={"assignment": {"users": ["ann"]}})).first) == Assignment(
+        users=("ann",)
+    )
 
 
 def test_new_work_is_put_into_hands() -> None:
