@@ -229,8 +229,8 @@ class Reading:
         clock = Clock(self.calendars, self.session, self.tenant, self.instance)
         hands = Hands(self.session, self.tenant, self.instance, self.graph, now, batch.names)
         comes_to: dict[int, Sequence[str]] = {}
-        if leaving:
-            comes_to = {ref.subject: (*keys, *chosen) for ref, keys in ways.items()}
+        for ref, keys in ways.items() if leaving else ():
+            comes_to[ref.subject] = tuple(dict.fromkeys((*comes_to.get(ref.subject, ()), *keys, *chosen)))
         comes_to |= dict.fromkeys(range(self.beginning), entering)
         held = await hands.of(batch, comes_to, late, self.state)
         return BatchFacts(

@@ -21,6 +21,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "auth", "description": "Tokens and the current user."},
     {"name": "users", "description": "People and their roles."},
     {"name": "subjects", "description": "What moves through processes, and its kinds."},
+    {"name": "quality", "description": "Quality reports about subjects."},
     {"name": "planning", "description": "Working calendars of sites, and who is away."},
     {"name": "processes", "description": "Templates and process versions."},
     {"name": "workflows", "description": "Running instances, their executions, audit trail and incidents."},

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from models.db import tenant_session
+from models.flow.branches import name_of
 from models.flow.state import Ref
 from models.store.absences import NewAbsence, add_absence
 from models.store.people import Person
@@ -149,3 +150,28 @@ async def test_a_stand_in_takes_over_what_the_absent_hold(plant: Plant) -> None:
     await away(plant, "bob", "ann")
     assert (await plant.act(instance, "claim", Ref(0, "work"), by="ann"))["outcome"] == "claimed"
     assert await holder(plant, "work") == [("in_progress", "ann", None)]
+
+
+async def test_branches_of_one_subject_that_go_on_together_each_come_into_hands(plant: Plant) -> None:
+    def dealt(who: str) -> dict[str, Any]:
+        return {"assignment": {"users": [named(plant, who)], "auto": "least_loaded"}}
+
+    steps = [
+        step("fork", step_type="fork"),
+        step("mill"),
+        step("turn"),
+        step("mill check", config=dealt("ann")),
+        step("turn check", config=dealt("bob")),
+        step("join", step_type="join"),
+        end(),
+    ]
+    ways = [
+        ("fork", "mill"), ("fork", "turn"), ("mill", "mill check"), ("turn", "turn check"), ("mill check", "join"),
+        ("turn check", "join"), ("join", "end"),
+    ]  # fmt: skip
+    instance = await plant.begin(line(*steps, edges=[edge(one, other) for one, other in ways]))
+    await plant.until("SELECT 1 FROM step_execution WHERE step_key = 'turn'")
+    branches = [Ref(0, key, 1, name_of("", "fork", 1, number)) for number, key in enumerate(("mill", "turn"), start=1)]
+    await plant.act(instance, "complete", *branches, by="quinn")
+    assert await holder(plant, "mill check") == [("claimed", "ann", None)]
+    assert await holder(plant, "turn check") == [("claimed", "bob", None)]
