@@ -18,7 +18,7 @@ from temporalio import activity
 
 from activities.batching import Batch
 from activities.clock import Calendars
-from activities.contract import ADVANCE, AdvanceRequest, CommandRow, Recorded, Work
+from activities.contract import ADVANCE, ActionAnswer, AdvanceRequest, CommandRow, Recorded, Work
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
 from activities.escalating import starts_process
@@ -153,13 +153,14 @@ class _Advancing:
         if (asked := migration_of(batch)) is not None:
             self.target = await target_of(reading, definitions, asked)
             return await self._migrated(batch, asked)
-        await reading.add_rechecks(batch, self._looks(batch))
+        answers = self._answers(batch)
+        await reading.add_rechecks(batch, (*self._looks(batch), *(one.ref for one in answers)))
         await reading.add_beside(batch)
         await reading.add_siblings(batch)
         overdue = late(self._state, request.now) if request.work.deadlines else ()
         while True:
             facts = await reading.facts(batch, request.now, self._entering(), overdue, self._ended())
-            looks = replace(request.work, rechecks=self._looks(batch))
+            looks = replace(request.work, rechecks=self._looks(batch), answers=answers)
             commands = commands_of(looks, facts.commands, overdue, request.now)
             decision = await self._decide(commands, facts.facts())
             if not await reading.add_stale(batch, self._carried_along(decision)):
@@ -176,20 +177,25 @@ class _Advancing:
         """A migration goes alone: whatever is to be looked at comes with the next batch, under the new version."""
         now = self._request.now
         facts = await migration_facts(self._reading, batch, self._state, asked, self.target, now)
-        work = replace(self._request.work, rechecks=(), deadlines=False)
+        work = replace(self._request.work, rechecks=(), deadlines=False, answers=())
         commands = commands_of(work, facts.commands, (), now)
         return await self._decide(commands, facts.facts())
 
     def later(self, batch: Batch) -> tuple[Ref, ...]:
         """What waits until the commands for the same subjects have taken effect."""
+        waiting = (*self._request.work.rechecks, *(one.ref for one in self._request.work.answers))
         if migration_of(batch) is not None:
-            return self._request.work.rechecks
+            return waiting
         taken = _subjects(batch.rows)
-        return tuple(ref for ref in self._request.work.rechecks if ref.subject in taken)
+        return tuple(ref for ref in waiting if ref.subject in taken)
 
     def _looks(self, batch: Batch) -> tuple[Ref, ...]:
         taken = _subjects(batch.rows)
         return tuple(ref for ref in self._request.work.rechecks if ref.subject not in taken)
+
+    def _answers(self, batch: Batch) -> tuple[ActionAnswer, ...]:
+        taken = _subjects(batch.rows)
+        return tuple(one for one in self._request.work.answers if one.ref.subject not in taken)
 
     def _entering(self) -> Sequence[str]:
         """Steps that are entered without any execution leading there."""
@@ -223,6 +229,12 @@ def commands_of(
     begin: list[cmd.Command] = [cmd.Begin(subjects=work.subjects)] if work.subjects else []
     noticed: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
     noticed += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
+    noticed += [
+        cmd.NoteActionEnded(
+            ref=one.ref, call_id=one.call_id, succeeded=one.succeeded, output=one.output, error=one.error
+        )
+        for one in work.answers
+    ]
     people = [command for row in rows for command in row.commands()]
     looks: list[cmd.Command] = [cmd.Recheck(ref=ref) for ref in work.rechecks]
     clock: list[cmd.Command] = [cmd.CheckDeadlines(ref=ref, now=now) for ref in overdue]

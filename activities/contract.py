@@ -42,9 +42,12 @@ ACCEPT_BARE = "accept_bare"
 REFUSE_LEFTOVERS = "refuse_leftovers"
 NAMED_CHECK = "named_check"
 RECORD_CHECK = "record_check"
+RUN_ACTION = "run_action"
 SWEEP = "sweep"
 
 BATCH_COMMANDS = 200
+BATCH_ANSWERS = 10
+"""Of automatic actions in one batch: what each says is kept in the journal, 64 KiB at most."""
 BATCH_EXECUTIONS = 2_000
 
 
@@ -119,6 +122,26 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionCall:
+    """One attempt at the automatic action of an execution; `call_id` stays the same however often it is repeated."""
+
+    key: InstanceKey
+    ref: Ref
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionAnswer:
+    """How an automatic action came back: with its output, or with why it failed for good."""
+
+    ref: Ref
+    call_id: str
+    succeeded: bool
+    output: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """One batch: people's commands by id, and what the engine has to look at by itself.
 
@@ -129,6 +152,7 @@ class Work:
         children: nested instances that ended, with their last status.
         started: nested instances whose workflow runs now.
         deadlines: whether one may have passed.
+        answers: automatic actions that came back; at most `BATCH_ANSWERS`.
     """
 
     subjects: int = 0
@@ -137,10 +161,12 @@ class Work:
     children: tuple[tuple[str, str], ...] = ()
     started: tuple[str, ...] = ()
     deadlines: bool = False
+    answers: tuple[ActionAnswer, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.subjects or self.commands or self.rechecks or self.children or self.started or self.deadlines)
+        asked = self.subjects or self.commands or self.rechecks
+        return bool(asked or self.children or self.started or self.deadlines or self.answers)
 
     def pieces(self) -> tuple["Work", ...]:
         """Each thing alone, so that one that cannot be borne does not stop the others."""
@@ -149,6 +175,7 @@ class Work:
             *(Work(rechecks=(one,)) for one in self.rechecks),
             *(Work(children=(one,)) for one in self.children),
             *(Work(started=(one,)) for one in self.started),
+            *(Work(answers=(one,)) for one in self.answers),
             *((Work(deadlines=True),) if self.deadlines else ()),
         )
 
@@ -356,7 +383,7 @@ class Recorded:
         seq: journal position afterwards.
         settled: where record is `behind`: commands of the request that have their outcome already.
         deferred: commands that must come with a later batch.
-        later: executions to be looked at after the commands of this batch.
+        later: executions to be looked at, or whose action's answer is to be taken, after the commands of this batch.
         packed: `cohorts` where they are many, as compressed JSON: the history keeps them, and an answer of over 2 MiB
             would fail the workflow task for ever.
     """

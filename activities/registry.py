@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activities.actions import Actions
 from activities.advance import Advancer
 from activities.clock import Calendars
 from activities.definitions import Definitions
@@ -17,14 +18,19 @@ from activities.subscriptions import Subscriptions
 
 
 def core_activities(
-    engine: AsyncEngine, *, site: str, subscriptions: Subscriptions | None = None
+    engine: AsyncEngine,
+    *,
+    site: str,
+    subscriptions: Subscriptions | None = None,
+    private_allowed: bool = False,
 ) -> Sequence[Callable[..., Any]]:
-    """The database activities of instances.
+    """The database activities of instances, and their automatic actions.
 
     Args:
         engine: Of the application role.
         site: Key of the site, for search attributes.
         subscriptions: What webhooks want, kept fresh by the composition root; nothing unless given.
+        private_allowed: Whether automatic actions may lead into the own network.
     """
     definitions = Definitions()
     leftovers = Leftovers(engine)
@@ -35,4 +41,5 @@ def core_activities(
         leftovers.accept_bare,
         leftovers.refuse_leftovers,
         SiteChecks(engine).record_check,
+        Actions(engine, definitions, private_allowed=private_allowed).run_action,
     )

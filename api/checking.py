@@ -14,24 +14,30 @@ def process_problems(graph: Any) -> list[dict[str, str]]:
         for one in problems_of(graph, registry.kinds().keys())
     ]
     known = {one["path"] for one in found}
-    further = [*_configs(graph), *expression_problems(graph), *_not_yet(graph)]
+    further = [*_configs(graph), *expression_problems(graph), *_not_carried_out(graph)]
     return [*found, *(one for one in further if one["path"] not in known)]
 
 
-NOT_YET = ("automatic",)
-"""Kinds of steps that the core knows and nothing carries out yet."""
+ACTIONS = ("webhook", "expression")
+"""Automatic actions that are carried out."""
 
 
-def _not_yet(graph: Any) -> list[dict[str, str]]:
+def _not_carried_out(graph: Any) -> list[dict[str, str]]:
     return [
         {
-            "code": "unknown_step_type",
-            "path": f"steps[{number}].step_type",
-            "message": f"'{step['step_type']}' is no step type yet.",
+            "code": "unknown_action",
+            "path": f"steps[{number}].config.action.type",
+            "message": f"'{kind}' is no action that can be carried out; there are: {', '.join(ACTIONS)}.",
         }
         for number, step in enumerate(_objects(graph, "steps"))
-        if step.get("step_type") in NOT_YET
+        if step.get("step_type") == "automatic" and (kind := _action_of(step)) not in ACTIONS
     ]
+
+
+def _action_of(step: dict[str, Any]) -> Any:
+    config = step.get("config")
+    action = config.get("action") if isinstance(config, dict) else None
+    return action.get("type") if isinstance(action, dict) else None
 
 
 def _configs(graph: Any) -> list[dict[str, str]]:

@@ -71,7 +71,15 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
             core_worker(
                 settings,
                 client,
-                [*core_activities(app, site=settings.site, subscriptions=wanted), sweep.sweep],
+                [
+                    *core_activities(
+                        app,
+                        site=settings.site,
+                        subscriptions=wanted,
+                        private_allowed=settings.private_targets_allowed,
+                    ),
+                    sweep.sweep,
+                ],
             ),
             asyncio.TaskGroup() as group,
         ):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from activities.contract import BareCommand
+from activities.contract import ActionAnswer, BareCommand
 from models.flow.state import Ref
 
 WORKFLOW = "ProcessInstance"
@@ -49,6 +49,7 @@ class Waiting:
     evidence: tuple[Ref, ...] = ()
     children: tuple[tuple[str, str], ...] = ()
     bare: tuple[BareCommand, ...] = ()
+    answers: tuple[ActionAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

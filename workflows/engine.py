@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from temporalio import workflow
@@ -102,6 +103,7 @@ class Engine:
         return Work(
             commands=tuple(command for one in back for command in one.commands),
             rechecks=tuple(ref for one in back for ref in one.rechecks),
+            answers=tuple(answer for one in back for answer in one.answers),
         )
 
     async def _handle(self, work: Work) -> Work:
@@ -121,10 +123,10 @@ class Engine:
             _raise_if_rejected(recorded)
             if recorded.status == "recorded":
                 self._remembered = True
-                return Work(commands=recorded.deferred, rechecks=recorded.later)
+                return _put_off(work, recorded)
             if recorded.status == "idle":
                 self._forget_hops(tuple(ref for ref in work.rechecks if ref not in recorded.later))
-                return Work(commands=recorded.deferred, rechecks=recorded.later)
+                return _put_off(work, recorded)
             with_state = True
         return Work()
 
@@ -153,6 +155,10 @@ class Engine:
             workflow.logger.error("%s cannot be processed: %s", piece, told(error))
             reason = told(error)
         try:
+            if any(one.succeeded for one in piece.answers):
+                # An answer that cannot be kept is no answer; the subject stops with an incident that says so.
+                failed = tuple(replace(one, succeeded=False, output={}, error=reason) for one in piece.answers)
+                return await self._handle(Work(answers=failed))
             await self._refuse(piece, reason)
         except Exception as error:  # noqa: BLE001 - as above; the sweep brings commands back
             workflow.logger.error("%s cannot even be refused: %s", piece, told(error))
@@ -196,6 +202,13 @@ class Engine:
         if not self.on_hold:
             for ref in refs:
                 self.state.hops.pop(ref, None)
+
+
+def _put_off(work: Work, recorded: Recorded) -> Work:
+    """What has to come with a later batch."""
+    answers = tuple(one for one in work.answers if one.ref in recorded.later)
+    looks = tuple(ref for ref in recorded.later if ref in work.rechecks)
+    return Work(commands=recorded.deferred, rechecks=looks, answers=answers)
 
 
 _CODE = "internal_error"

@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from models.flow.status import INSTANCE_CLOSED
     from models.flow.timing import next_deadline, ringing
     from workflows import details
+    from workflows.actions import Actions
     from workflows.calls import Poison, accept_bare, load_instance, refuse_leftovers
     from workflows.contract import WORKFLOW, BareSignal, ChildNews, InstanceInput
     from workflows.effects import start_children
@@ -38,6 +39,7 @@ class ProcessInstance:
         self._start = start
         self._key = InstanceKey(tenant_id=start.tenant_id, instance_id=start.instance_id)
         self._inbox = Inbox.of(start.inbox)
+        self._actions = Actions(self._key, self._inbox)
         self._engine: Engine | None = None
         self._timer: asyncio.Task[None] | None = None
         self._timer_at: datetime | None = None
@@ -135,6 +137,7 @@ class ProcessInstance:
         while engine.state.status not in INSTANCE_CLOSED:
             self._show(engine)
             self._arm_timer(engine)
+            self._actions.keep_up(engine)
             if self._should_continue_as_new() and not any(engine.unstarted_children()):
                 return engine.carry_on(self._start, self._inbox.leftovers())
             await workflow.wait_condition(lambda: self._has_work(engine))
@@ -148,6 +151,7 @@ class ProcessInstance:
         for waiting in (self._timer, self._showing):
             if waiting is not None:
                 waiting.cancel()
+        self._actions.stop()
         await self._settle_the_rest()
         return engine.state.status.value
 
@@ -163,7 +167,7 @@ class ProcessInstance:
             self._inbox.evidence.update(dict.fromkeys(ringing(engine.state, workflow.now())))
         taken = self._inbox.take(looking=not engine.on_hold, hops=engine.due_hops())
         put_back = await engine.handle(replace(taken, started=started, deadlines=late))
-        self._inbox.put_back(put_back.commands, put_back.rechecks)
+        self._inbox.put_back(put_back.commands, put_back.rechecks, put_back.answers)
 
     async def _accept_bare(self) -> None:
         """Make commands of bare signals; one that cannot even be stored is dropped, for there is nobody to tell."""

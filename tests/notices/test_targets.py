@@ -4,7 +4,7 @@ import pytest
 
 from models.notices.event_types import JOURNAL_TYPES, TYPES, event_kinds, unknown_types, wants
 from models.notices.targets import TargetRefusedError, check_apprise, check_url, is_public
-from workers.notices.guard import post, public_addresses
+from models.outgoing import post, public_addresses
 
 PRIVATE = [
     "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

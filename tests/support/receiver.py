@@ -54,6 +54,11 @@ class Receiver:
         self._refusals: dict[str, list[int]] = {}
         self.headers: dict[str, str] = {}
         """Sent with every answer."""
+        self.says = b""
+        """The body of every answer."""
+        self.gate = threading.Event()
+        """Answers wait until it is set."""
+        self.gate.set()
         self._arrived = threading.Condition()
         receiver = self
 
@@ -62,11 +67,13 @@ class Receiver:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 status = receiver._take(Posted(self.path, headers, body))
+                receiver.gate.wait(30)
                 self.send_response(status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(receiver.says)))
                 self.end_headers()
+                self.wfile.write(receiver.says)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Nothing."""
@@ -119,6 +126,7 @@ class Receiver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Stop."""
+        self.gate.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)

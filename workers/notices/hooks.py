@@ -14,9 +14,9 @@ from sqlalchemy import RowMapping
 from standardwebhooks import Webhook
 
 from models.notices.targets import TargetRefusedError
+from models.outgoing import post
 from models.secret_box import SecretBox, SecretUnreadableError
 from models.store.deliveries import Result
-from workers.notices.guard import post
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 GONE: Final = 410

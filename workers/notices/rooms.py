@@ -12,10 +12,10 @@ from sqlalchemy import RowMapping
 
 from models.notices.render import page, paragraphs
 from models.notices.targets import TargetRefusedError, apprise_host, check_apprise
+from models.outgoing import public_addresses
 from models.secret_box import SecretBox, SecretUnreadableError
 from models.settings import Settings
 from models.store.deliveries import Result
-from workers.notices.guard import public_addresses
 from workers.notices.mail import message, send_mail
 
 

@@ -7,7 +7,8 @@ Redirects are not followed, proxies of the environment not used, and little is r
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,10 @@ async def public_addresses(host: str, port: int, *, private_allowed: bool) -> li
     return addresses
 
 
+class AnswerTooLongError(Exception):
+    """The receiver says more than is read of an answer that is wanted whole."""
+
+
 async def post(url: str, content: bytes, headers: Mapping[str, str], *, private_allowed: bool) -> tuple[int, str]:
     """POST to a tenant's address.
 
@@ -44,6 +49,61 @@ async def post(url: str, content: bytes, headers: Mapping[str, str], *, private_
         TargetRefusedError: the address may not be spoken to.
         OSError, httpx.HTTPError: it could not be.
     """
+    async with _sent("POST", url, content, headers, TIMEOUT, private_allowed=private_allowed) as answer:
+        return answer.status_code, await _beginning(answer)
+
+
+async def ask(
+    method: str,
+    url: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    *,
+    private_allowed: bool,
+    seconds: float,
+    most_read: int,
+) -> tuple[int, bytes]:
+    """Send a request to a tenant's address and read the whole answer.
+
+    Args:
+        method: HTTP's word.
+        url: Where to.
+        content: The body; empty for none.
+        headers: Of the request; `Host` is ours.
+        private_allowed: Whether it may lead into the own network.
+        seconds: How long each part of the exchange may take.
+        most_read: Bytes of an answer; compressed ones are not asked for, so that none grows on the way.
+
+    Returns:
+        The status and the answer's body.
+
+    Raises:
+        TargetRefusedError: the address may not be spoken to.
+        AnswerTooLongError: the answer is longer than `most_read`.
+        OSError, httpx.HTTPError: it could not be.
+    """
+    plain = {**headers, "Accept-Encoding": "identity"}
+    timeout = httpx.Timeout(seconds)
+    async with _sent(method, url, content, plain, timeout, private_allowed=private_allowed) as answer:
+        said = b""
+        async for chunk in answer.aiter_raw():
+            said += chunk
+            if len(said) > most_read:
+                raise AnswerTooLongError(f"the answer is longer than {most_read} bytes")
+        return answer.status_code, said
+
+
+@asynccontextmanager
+async def _sent(
+    method: str,
+    url: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    timeout: httpx.Timeout,  # noqa: ASYNC109 - of each part of the exchange, not of this call
+    *,
+    private_allowed: bool,
+) -> AsyncIterator[httpx.Response]:
+    """The answer to a request to the checked address itself, its body not read yet."""
     check_url(url, private_allowed=private_allowed)
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -51,13 +111,13 @@ async def post(url: str, content: bytes, headers: Mapping[str, str], *, private_
     address = (await public_addresses(host, port, private_allowed=private_allowed))[0]
     direct = httpx.URL(url).copy_with(host=address)
     async with (
-        httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
+        httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client,
         client.stream(
-            "POST", direct, content=content, headers={**headers, "Host": parts.netloc},
+            method, direct, content=content, headers={**headers, "Host": parts.netloc},
             extensions={"sni_hostname": host},
         ) as answer,
     ):  # fmt: skip
-        return answer.status_code, await _beginning(answer)
+        yield answer
 
 
 async def _beginning(answer: httpx.Response) -> str:

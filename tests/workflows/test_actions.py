@@ -1,0 +1,157 @@
+"""Automatic actions on a real Temporal, with a real server on the other side."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from models.flow.state import Ref
+from tests.support.plant import Plant, end, line, step
+from tests.support.receiver import Receiver
+from tests.workflows.conftest import working
+from workflows.contract import Limits
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def erp() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        receiver.says = b'{"order": {"number": "PO-7"}}'
+        yield receiver
+
+
+@pytest.fixture
+async def plant(idle_plant: Plant) -> AsyncIterator[Plant]:
+    """A plant at work, whose deployment allows targets on loopback."""
+    idle_plant.settings = idle_plant.settings.model_copy(update={"private_targets_allowed": True})
+    async with working(idle_plant):
+        yield idle_plant
+
+
+def ordering(url: str, **action: Any) -> Json:
+    """A step that orders something from another system, then a person."""
+    config = {"type": "webhook", "url": url, "context": {"erp.order": "body.order.number"}, **action}
+    return line(step("order", step_type="automatic", config={"action": config}), step("look"), end())
+
+
+async def context(plant: Plant, instance: UUID) -> Json:
+    [row] = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
+    found: Json = row["context"]
+    return found
+
+
+async def at(plant: Plant, instance: UUID, key: str, count: int = 1) -> None:
+    """Wait until so many subjects have come to a step."""
+    await plant.until(
+        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = :key HAVING count(*) >= :n",
+        id=instance, key=key, n=count,
+    )  # fmt: skip
+
+
+async def test_a_receiver_that_fails_twice_is_asked_again_under_the_same_key(plant: Plant, erp: Receiver) -> None:
+    erp.answers = [503, 500]
+    body = '{"part": subject.identifier, "for": instance.identifier}'
+    instance = await plant.begin(ordering(erp.url("/orders"), body=body, headers={"X-Plant": "A"}))
+    await at(plant, instance, "look")
+    asked = erp.wait(3)
+    assert len(asked) == 3
+    assert len({one.headers["idempotency-key"] for one in asked}) == 1
+    [subject] = await plant.rows("SELECT s.identifier FROM subject s")
+    [own] = await plant.rows("SELECT identifier FROM workflow_instance WHERE id = :id", id=instance)
+    assert asked[0].json == {"part": subject["identifier"], "for": own["identifier"]}
+    assert (asked[0].path, asked[0].headers["x-plant"]) == ("/orders", "A")
+    assert await context(plant, instance) == {"erp": {"order": "PO-7"}}
+    [entry] = await plant.audited(instance, "action_ended")
+    assert entry["new_value"]["step"] == "Order"
+
+
+async def test_what_fails_for_good_is_an_incident_and_a_retry_asks_under_a_new_key(plant: Plant, erp: Receiver) -> None:
+    await plant.hire("sue", "supervisor")
+    erp.answers = [422]
+    instance = await plant.begin(ordering(erp.url(), retries=5))
+    [incident] = await plant.until("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["code"] == "action_failed"
+    assert incident["params"]["error"].startswith("HTTP 422")
+    assert len(erp.posted) == 1, "a refusal is final"
+    arguments = {"incident_id": str(incident["id"]), "code": "action_failed", "note": ""}
+    await plant.act(instance, "retry_incident", Ref(0, "order"), by="sue", **arguments)
+    await at(plant, instance, "look")
+    first, second = erp.posted
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+    assert await context(plant, instance) == {"erp": {"order": "PO-7"}}
+
+
+async def test_retries_end_as_the_step_says(plant: Plant, erp: Receiver) -> None:
+    erp.answers = [503] * 10
+    instance = await plant.begin(ordering(erp.url(), retries=1))
+    [incident] = await plant.until("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["params"]["error"].startswith("HTTP 503")
+    assert len(erp.posted) == 2
+
+
+async def test_a_run_that_goes_on_asks_for_open_calls_again_under_the_same_key(plant: Plant, erp: Receiver) -> None:
+    erp.gate.clear()
+    graph = ordering(erp.url())
+    process = await plant.approve(graph)
+    instance = await plant.start(process, 2, limits=Limits(events=1))
+    await plant.begun(instance)
+    erp.wait(4)
+    erp.gate.set()
+    await at(plant, instance, "look", 2)
+    assert len({one.headers["idempotency-key"] for one in erp.posted}) == 2
+    assert len(await plant.audited(instance, "action_requested")) == 2
+    assert len(await plant.audited(instance, "action_ended")) == 2
+    assert len(await plant.histories(instance)) >= 2
+
+
+async def test_an_answer_during_a_hold_is_kept_and_the_subject_goes_on_afterwards(plant: Plant, erp: Receiver) -> None:
+    erp.gate.clear()
+    instance = await plant.begin(ordering(erp.url()))
+    erp.wait(1)
+    await plant.act(instance, "hold", by="quinn", reason="the customer called")
+    erp.gate.set()
+    await plant.until("SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'action_ended'", id=instance)
+    assert [one[1] for one in await plant.executions(instance)] == ["order"]
+    await plant.act(instance, "resume", by="quinn", reason="all is well")
+    await at(plant, instance, "look")
+    assert len(erp.posted) == 1
+
+
+async def test_a_subject_that_was_taken_elsewhere_hears_no_answer(plant: Plant, erp: Receiver) -> None:
+    await plant.hire("sue", "supervisor")
+    erp.gate.clear()
+    instance = await plant.begin(ordering(erp.url()))
+    erp.wait(1)
+    await plant.act(instance, "complete", Ref(0, "order"), by="sue", forced="ordered by telephone")
+    await at(plant, instance, "look")
+    erp.gate.set()
+    await plant.act(instance, "complete", Ref(0, "look"))
+    assert await plant.status(instance, "completed") == "completed"
+    assert await context(plant, instance) == {}
+
+
+async def test_nothing_is_sent_into_the_own_network_unless_the_deployment_allows_it(
+    idle_plant: Plant, erp: Receiver
+) -> None:
+    async with working(idle_plant):
+        instance = await idle_plant.begin(ordering(erp.url().replace("http:", "https:")))
+        [incident] = await idle_plant.until("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    assert "private network" in incident["params"]["error"]
+    assert erp.posted == []
+
+
+async def test_an_expression_reckons_without_anybody(plant: Plant) -> None:
+    config = {"action": {"type": "expression", "set": {"lot.name": '"L-" + subject.identifier'}}}
+    instance = await plant.begin(line(step("a"), step("name", step_type="automatic", config=config), end()))
+    await plant.act(instance, "complete", Ref(0, "a"))
+    await plant.status(instance, "completed")
+    [subject] = await plant.rows("SELECT identifier FROM subject")
+    assert await context(plant, instance) == {"lot": {"name": f"L-{subject['identifier']}"}}
+
+
+async def test_many_subjects_ask_at_once_and_each_is_answered_once(plant: Plant, erp: Receiver) -> None:
+    instance = await plant.begin(ordering(erp.url()), subjects=130)
+    await at(plant, instance, "look", 130)
+    assert len({one.headers["idempotency-key"] for one in erp.posted}) == 130
