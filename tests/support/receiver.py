@@ -42,7 +42,7 @@ class Posted:
 
 
 class Receiver:
-    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204.
+    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204, or 200 where it `says` anything.
 
     `refuse` says so for events of one type only.
     """
@@ -88,7 +88,7 @@ class Receiver:
             refusals = self._refusals.get(posted.type)
             if refusals:
                 return refusals.pop(0)
-            return self.answers.pop(0) if self.answers else 204
+            return self.answers.pop(0) if self.answers else (200 if self.says else 204)
 
     @property
     def port(self) -> int:
