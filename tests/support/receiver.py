@@ -42,7 +42,9 @@ class Posted:
 
 
 class Receiver:
-    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204, or 200 where it `says` anything.
+    """Requests in the order in which they came; `answers` are the statuses of the next ones, then 204.
+
+    Where it `says` anything, 200 takes the place of 204.
 
     `refuse` says so for events of one type only.
     """
