@@ -22,10 +22,12 @@ def nesting(process: Process, *more: dict[str, Any], count: int = 1, subjects: A
 
 
 async def children_of(plant: Plant, instance: UUID, count: int) -> Sequence[UUID]:
-    """Ids of the children, once all have begun."""
+    """Ids of the children by the subject that asked for them, once all have begun."""
     rows = await plant.until(
-        "SELECT id FROM workflow_instance WHERE parent_instance_id = :id AND (SELECT count(*) FROM workflow_instance"
-        " WHERE parent_instance_id = :id AND seq > 0) = :count ORDER BY triggered_by, child_no",
+        "SELECT i.id FROM workflow_instance i"
+        " JOIN step_execution e ON (e.tenant_id, e.id) = (i.tenant_id, i.triggered_by)"
+        " WHERE i.parent_instance_id = :id AND (SELECT count(*) FROM workflow_instance"
+        " WHERE parent_instance_id = :id AND seq > 0) = :count ORDER BY e.subject_no, i.child_no",
         id=instance,
         count=count,
     )
