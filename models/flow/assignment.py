@@ -5,7 +5,7 @@ Who is a candidate, who did which step before and who is away comes with facts; 
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.authority import MINIMUM_REASON
+from models.flow.authority import check_reason
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
 from models.flow.state import Ref
@@ -57,8 +57,7 @@ def reassign(moment: Moment, command: cmd.Reassign) -> Events:
     Raises:
         FlowError: reason_required, same_assignee, and those of `check_bearer`.
     """
-    if len(command.reason.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
+    check_reason(command.reason)
     token = moment.state.tokens[command.ref]
     if command.to is None and token.assignee is None:
         raise FlowError("not_claimed")

@@ -45,8 +45,17 @@ def authorise(moment: Moment, actor: str, deviation: str, reason: str) -> None:
     permission = PERMISSIONS[deviation]
     if not moment.facts.may(actor, permission):
         raise FlowError("forbidden", permission=permission)
-    if len(reason.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
+    check_reason(reason)
+
+
+def check_reason(reason: str, minimum: int = MINIMUM_REASON) -> None:
+    """Whoever deviates says why, in so many characters.
+
+    Raises:
+        FlowError: reason_required.
+    """
+    if len(reason.strip()) < minimum:
+        raise FlowError("reason_required", minimum=minimum)
 
 
 def demanded(graph: Graph, steps: Iterable[str], deviation: str) -> bool:

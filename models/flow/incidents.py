@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from models.flow import commands as cmd
 from models.flow import events as ev
+from models.flow.authority import check_reason
 from models.flow.errors import FlowError
 from models.flow.moment import Moment
 from models.flow.state import Ref, incident_id
@@ -71,8 +72,7 @@ def acknowledge(moment: Moment, command: cmd.ResolveIncident) -> tuple[ev.Event,
         FlowError: forbidden, incident_closed, reason_required.
     """
     _check(moment, command)
-    if len(command.note.strip()) < MINIMUM_NOTE:
-        raise FlowError("reason_required", minimum=MINIMUM_NOTE)
+    check_reason(command.note, MINIMUM_NOTE)
     return (_resolved(moment, command, command.note, hop=False),)
 
 

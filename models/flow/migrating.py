@@ -13,7 +13,7 @@ from typing import Any, Final
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, enter
-from models.flow.authority import MINIMUM_REASON
+from models.flow.authority import check_reason
 from models.flow.branches import branch_of
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
@@ -101,8 +101,7 @@ def migrate(moment: Moment, command: cmd.Migrate) -> Events:
     """
     if not moment.facts.may(command.actor, "instance.migrate"):
         raise FlowError("forbidden", permission="instance.migrate")
-    if len(command.reason.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
+    check_reason(command.reason)
     if moment.state.status is InstanceStatus.ON_HOLD:
         raise FlowError("on_hold")
     target = moment.facts.target

@@ -10,7 +10,7 @@ from datetime import timedelta
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import Events, settled
-from models.flow.authority import MINIMUM_REASON, PERMISSIONS, not_on_hold
+from models.flow.authority import PERMISSIONS, check_reason, not_on_hold
 from models.flow.deviations import divert, roll_back
 from models.flow.errors import FlowError
 from models.flow.facts import Done, Successor
@@ -73,8 +73,7 @@ def _may(moment: Moment, command: cmd.Undo, done: Done) -> None:
     needed = "execution.work" if command.actor == done.by else PERMISSIONS["undo"]
     if not moment.facts.may(command.actor, needed):
         raise FlowError("forbidden", permission=needed)
-    if len(command.reason.strip()) < MINIMUM_REASON:
-        raise FlowError("reason_required", minimum=MINIMUM_REASON)
+    check_reason(command.reason)
 
 
 def _check_branch(moment: Moment, ref: Ref, done: Done) -> None:
