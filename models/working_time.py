@@ -5,7 +5,6 @@ its whole days (24 hours of it) are working days, what is left are hours within 
 the site, so an hour that a change to summer time skips is not worked, and one that it repeats is worked twice.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -219,16 +218,3 @@ def moved_by_hold(
         left = between(calendar, held_at, deadline)
         after[deadline] = add(calendar, resumed_at, left) if deadline > held_at else deadline + (resumed_at - held_at)
     return after
-
-
-def opens_next(calendar: WorkingCalendar, moment: datetime) -> datetime | None:
-    """The next working moment at or after `moment`; None where there is none."""
-    try:
-        return add(calendar, moment, timedelta())
-    except NeverOpenError:
-        return None
-
-
-def index_of(moments: tuple[datetime, ...], now: datetime) -> int:
-    """How many of the ascending `moments` have come."""
-    return bisect_right(moments, now)

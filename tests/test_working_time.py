@@ -16,7 +16,6 @@ from models.working_time import (
     between,
     due_after,
     moved_by_hold,
-    opens_next,
     unknown_holidays,
 )
 
@@ -117,7 +116,8 @@ def test_a_calendar_that_never_opens_says_so() -> None:
         due_after(
             WorkingCalendar(zone="UTC", week=((),) * 7, exceptions={date(2026, 3, 2): DAY_SHIFT}), at(2), 3 * hours(24)
         )
-    assert opens_next(never, at(2)) is None
+    with pytest.raises(NeverOpenError):
+        add(never, at(2), timedelta())
     assert between(never, at(2), at(9)) == timedelta()
 
 

@@ -14,7 +14,7 @@ from models.store.audit import AuditDraft, audit_tenant
 from models.store.bulk import insert_rows, update_rows
 from models.store.people import Person
 from models.store.planning_errors import AbsenceInvalidError, AbsenceUnknownError
-from models.store.reading import fetch, fetch_one
+from models.store.reading import beyond, fetch, fetch_one
 from models.store.views import moment
 from models.tables import Absence
 
@@ -95,10 +95,7 @@ async def list_absences(
     limit: int,
 ) -> Sequence[RowMapping]:
     """Absences that last beyond `since`, of one person (or with them standing in) or of all, by their beginning."""
-    at, last = after if after is not None else (None, None)
-    return await fetch(
-        session, _LIST, tenant=tenant_id, user=user_id, since=since, after_at=at, after_id=last, limit=limit
-    )
+    return await fetch(session, _LIST, tenant=tenant_id, user=user_id, since=since, limit=limit, **beyond(after))
 
 
 async def add_absence(session: AsyncSession, person: Person, new: NewAbsence) -> RowMapping:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.store.people import Person
-from models.store.reading import fetch, fetch_one, run
+from models.store.reading import beyond, fetch, fetch_one, run
 
 _OPEN = text(
     """
@@ -265,8 +265,7 @@ async def list_requests(
     return await fetch(
         session, _LIST, tenant=tenant_id, id=request, state=state, execution=execution_id, workflow=instance_id,
         names=None if mine is None else [str(mine.id), mine.username], roles=[] if mine is None else list(mine.roles),
-        me=None if mine is None else mine.id, after_at=after[0] if after else None,
-        after_id=after[1] if after else None, limit=limit,
+        me=None if mine is None else mine.id, limit=limit, **beyond(after),
     )  # fmt: skip
 
 

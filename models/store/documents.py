@@ -20,7 +20,7 @@ from models.store.gate_errors import (
     DocumentUnknownError,
 )
 from models.store.people import Person
-from models.store.reading import fetch, fetch_one, run
+from models.store.reading import beyond, fetch, fetch_one, run
 from models.tables import Document, StepExecution
 
 COLUMNS = """
@@ -47,7 +47,6 @@ _TYPE = text(
     "SELECT id, key, name FROM document_type WHERE tenant_id = :tenant AND (key = :named OR id::text = lower(:named))"
 )
 _TAKEN = text("SELECT id FROM document WHERE tenant_id = :tenant AND number = :number AND revision = :revision")
-_SUBJECT = text("SELECT id FROM subject WHERE tenant_id = :tenant AND id = :id")
 _LIST = text(
     f"""
     SELECT {COLUMNS} {_FROM} WHERE d.tenant_id = :tenant
@@ -90,7 +89,7 @@ async def list_documents(
     return await fetch(
         session, _LIST, tenant=tenant_id, state=state, type=document_type, number=number, subject=subject_id,
         q=None if q is None else f"%{_escaped(q)}%", limit=limit,
-        after_at=after[0] if after else None, after_id=after[1] if after else None,
+        **beyond(after),
     )  # fmt: skip
 
 

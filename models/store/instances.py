@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.store.reading import RING
 from models.tables import Outbox, Process, WorkflowInstance
 
 START_TOPIC = "start_instance"
@@ -92,4 +93,4 @@ async def put_in_outbox(
     connection = await session.connection()
     row = {"tenant_id": tenant_id, "topic": topic, "key": key, "payload": dict(payload)}
     await connection.execute(insert(Outbox).values(next_attempt_at=func.now() + after), row)
-    await connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": OUTBOX_CHANNEL})
+    await connection.execute(RING, {"channel": OUTBOX_CHANNEL})

@@ -22,7 +22,7 @@ from models.store.bulk import insert_rows, update_rows
 from models.store.notice_errors import ChannelUnknownError, TargetRefusedByRulesError
 from models.store.notices import NOTICES_CHANNEL
 from models.store.people import Person
-from models.store.reading import fetch, fetch_one, run
+from models.store.reading import RING, beyond, fetch, fetch_one, run
 from models.store.views import moment
 from models.tables import NotificationChannel, NotificationDelivery
 
@@ -38,7 +38,6 @@ _BURY = text(
     "UPDATE notification_delivery SET state = 'dead', last_error = 'the channel was deleted'"
     " WHERE tenant_id = :tenant AND channel_id = :id AND state IN ('pending', 'failed')"
 )
-_RING = text("SELECT pg_notify(:channel, '')")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ async def list_channels(
     """Channels, oldest first."""
     return await fetch(
         session, _LIST, tenant=tenant_id, id=None, limit=limit,
-        after_at=after[0] if after else None, after_id=after[1] if after else None,
+        **beyond(after),
     )  # fmt: skip
 
 
@@ -66,7 +65,7 @@ async def channel_of(session: AsyncSession, tenant_id: UUID, channel: UUID) -> R
     Raises:
         StoreError: channel_unknown.
     """
-    row = await fetch_one(session, _LIST, tenant=tenant_id, id=channel, limit=1, after_at=None, after_id=None)
+    row = await fetch_one(session, _LIST, tenant=tenant_id, id=channel, limit=1, **beyond(None))
     if row is None:
         raise ChannelUnknownError(id=str(channel))
     return row
@@ -149,7 +148,7 @@ async def try_channel(session: AsyncSession, person: Person, channel: UUID) -> U
         "channel_id": channel, "payload": message,
     }  # fmt: skip
     await insert_rows(session, NotificationDelivery, [new])
-    await run(session, _RING, {"channel": NOTICES_CHANNEL})
+    await run(session, RING, {"channel": NOTICES_CHANNEL})
     return delivery
 
 

@@ -1,10 +1,21 @@
 """Plain SQL on a session: rows out, changes in. Pending changes of the session are flushed first."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import Executable, RowMapping
+from sqlalchemy import Executable, RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+RING: Final = text("SELECT pg_notify(:channel, '')")
+"""Wakes whoever listens on `channel`, at the commit."""
+
+
+def beyond(after: tuple[datetime, UUID] | None) -> dict[str, Any]:
+    """The parameters `:after_at` and `:after_id` of a list in order of time, which goes on where a page ended."""
+    at, last = (None, None) if after is None else after
+    return {"after_at": at, "after_id": last}
 
 
 async def fetch(session: AsyncSession, statement: Executable, **params: Any) -> Sequence[RowMapping]:

@@ -21,7 +21,7 @@ from models.store.journal_events import trial_event
 from models.store.notice_errors import EventTypeUnknownError, TargetRefusedByRulesError, WebhookUnknownError
 from models.store.notices import NOTICES_CHANNEL
 from models.store.people import Person
-from models.store.reading import fetch, fetch_one, run
+from models.store.reading import RING, beyond, fetch, fetch_one, run
 from models.store.views import moment
 from models.tables import NotificationDelivery, Webhook
 
@@ -43,7 +43,6 @@ _BURY = text(
     "UPDATE notification_delivery SET state = 'dead', last_error = 'the webhook was deleted'"
     " WHERE tenant_id = :tenant AND webhook_id = :id AND state IN ('pending', 'failed')"
 )
-_RING = text("SELECT pg_notify(:channel, '')")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ async def list_webhooks(
     """Webhooks, oldest first."""
     return await fetch(
         session, _LIST, tenant=tenant_id, id=None, limit=limit,
-        after_at=after[0] if after else None, after_id=after[1] if after else None,
+        **beyond(after),
     )  # fmt: skip
 
 
@@ -71,7 +70,7 @@ async def webhook_of(session: AsyncSession, tenant_id: UUID, webhook: UUID) -> R
     Raises:
         StoreError: webhook_unknown.
     """
-    row = await fetch_one(session, _LIST, tenant=tenant_id, id=webhook, limit=1, after_at=None, after_id=None)
+    row = await fetch_one(session, _LIST, tenant=tenant_id, id=webhook, limit=1, **beyond(None))
     if row is None:
         raise WebhookUnknownError(id=str(webhook))
     return row
@@ -159,7 +158,7 @@ async def try_webhook(session: AsyncSession, person: Person, rules: WebhookRules
         "payload": trial_event(str(delivery), TEST_TYPE, webhook, rules.base_url, datetime.now(UTC)),
     }  # fmt: skip
     await insert_rows(session, NotificationDelivery, [row])
-    await run(session, _RING, {"channel": NOTICES_CHANNEL})
+    await run(session, RING, {"channel": NOTICES_CHANNEL})
     return delivery
 
 

@@ -19,6 +19,7 @@ from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.fan_out import Taken, fan_out_events, fan_out_notice
 from models.store.notices import EVENTS_TOPIC, NOTICE_TOPIC, NOTICES_CHANNEL
+from models.store.reading import RING
 from models.store.sessions import SECURITY_TOPIC
 from workers.listening import Listener
 
@@ -39,7 +40,6 @@ _DELETE = text("DELETE FROM outbox WHERE id = ANY(:ids)")
 _POSTPONE = text(
     "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + :backoff, last_error = :error WHERE id = :id"
 )
-_RING = text("SELECT pg_notify(:channel, '')")
 
 
 def utc_now() -> datetime:
@@ -90,7 +90,7 @@ class NoticeConsumer:
             done = [row["id"] for row in rows if await self._fan_out(connection, row)]
             if done:
                 await connection.execute(_DELETE, {"ids": done})
-                await connection.execute(_RING, {"channel": NOTICES_CHANNEL})
+                await connection.execute(RING, {"channel": NOTICES_CHANNEL})
             return len(rows)
 
     async def _fan_out(self, connection: AsyncConnection, row: Mapping[str, Any]) -> bool:
