@@ -24,7 +24,7 @@ from activities.nesting import Nesting
 from models.flow.facts import Deadlines, SentBack, Unmet
 from models.flow.graph import Graph, RequirementType, Step
 from models.flow.nesting import nested
-from models.flow.policies import LevelAction, escalation_of
+from models.flow.policies import LevelAction, assignment_of, escalation_of
 from models.flow.routing import escalation_targets, possible_targets, reached_from
 from models.flow.state import Ref, State, execution_id
 from models.flow.status import OPEN, ExecutionStatus
@@ -213,8 +213,9 @@ class Reading:
             ended: nested instances of which the end is to be noted.
         """
         routed = [ref for ref in late if _may_be_routed(self.graph.steps[ref.step])]
+        onward = {step: possible_targets(self.graph, step) for step in {ref.step: None for ref in batch.executions}}
         ways = {
-            **{ref: possible_targets(self.graph, ref.step) for ref in batch.executions},
+            **{ref: onward[ref.step] for ref in batch.executions},
             **{ref: escalation_targets(self.graph, ref.step) for ref in routed},
         }
         sent_back = await self._sent_back(batch)
@@ -228,10 +229,10 @@ class Reading:
         standing, visits = await self._standing_and_visits(self._to_judge(batch), leaving, targets)
         clock = Clock(self.calendars, self.session, self.tenant, self.instance)
         hands = Hands(self.session, self.tenant, self.instance, self.graph, now, batch.names)
-        comes_to: dict[int, Sequence[str]] = {}
-        for ref, keys in ways.items() if leaving else ():
+        into_hands = {key for key in (*targets, *entering) if assignment_of(self.graph.steps[key]).puts_into_hands}
+        comes_to: dict[int, Sequence[str]] = dict.fromkeys(range(self.beginning if into_hands else 0), entering)
+        for ref, keys in ways.items() if leaving and into_hands else ():
             comes_to[ref.subject] = tuple(dict.fromkeys((*comes_to.get(ref.subject, ()), *keys, *chosen)))
-        comes_to |= dict.fromkeys(range(self.beginning), entering)
         held = await hands.of(batch, comes_to, late, self.state)
         return BatchFacts(
             commands=tuple(batch.rows),
