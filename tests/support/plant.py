@@ -340,8 +340,10 @@ def faults(history: WorkflowHistory) -> list[str]:
 
 
 def settings_for(url: str, queue: str) -> Settings:
-    """Settings of a test: this database, a queue of its own."""
-    return Settings(database_url=SecretStr(url), core_task_queue=queue, shutdown_seconds=2, sweep_seconds=15)
+    """Settings of a test: this database, and a queue and a site that no other worker of this server serves."""
+    return Settings(
+        database_url=SecretStr(url), core_task_queue=queue, site=queue, shutdown_seconds=2, sweep_seconds=15
+    )
 
 
 def step(key: str, **fields: Any) -> dict[str, Any]:
