@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     )
     max_cached_workflows: int = Field(
         default=1000,
-        ge=0,
+        ge=1,  # With none the SDK takes a run out of memory while its local activity runs, and that begins anew.
         description="Open instances that one worker keeps in memory, at about 200 KiB each.",
     )
 

@@ -203,16 +203,23 @@ async def _has(handle: Any, status: WorkflowExecutionStatus) -> bool:
     return bool((await handle.describe()).status is status)
 
 
-async def test_a_worker_that_keeps_nothing_in_memory_comes_to_the_same_ends(idle_plant: Plant) -> None:
+async def test_runs_that_push_each_other_out_of_memory_come_to_the_same_ends(idle_plant: Plant) -> None:
+    """With room for one run, each workflow task of the other one begins with a replay of its whole history."""
     plant = idle_plant
-    plant.settings = plant.settings.model_copy(update={"max_cached_workflows": 0})
+    plant.settings = plant.settings.model_copy(update={"max_cached_workflows": 1})
+    process = await plant.approve(line(step("one", expected_duration="PT1S"), step("two"), end()))
     async with working(plant):
-        instance = await plant.begin(line(step("one", expected_duration="PT1S"), step("two"), end()), subjects=2)
-        await plant.until("SELECT 1 FROM step_execution WHERE overdue HAVING count(*) = 2")
-        refused = await plant.accept(instance, "explode", [Ref(1, "one")])
-        commands = [await plant.accept(instance, "complete", [Ref(number, "one")]) for number in range(2)]
-        await plant.signal(instance, *commands, refused)
-        assert await plant.settled([*commands, refused]) == ["advanced", "advanced", "internal_error"]
-        assert (await plant.act(instance, "complete", Ref(0, "two")))["outcome"] == "completed"
-        await plant.client.get_workflow_handle(str(instance)).cancel()
-        assert await plant.status(instance, "cancelled", "completed") == "cancelled"
+        first, second = [await plant.start(process, subjects=2) for _ in range(2)]
+        await plant.until("SELECT 1 FROM step_execution WHERE overdue HAVING count(*) = 4")
+        for instance in (first, second, first, second):
+            refused = await plant.accept(instance, "explode", [Ref(1, "one")])
+            await plant.signal(instance, refused)
+            assert await plant.settled([refused]) == ["internal_error"]
+        for number in range(2):
+            for instance in (first, second):
+                assert (await plant.act(instance, "complete", Ref(number, "one")))["outcome"] == "advanced"
+        for instance in (first, second):
+            assert (await plant.act(instance, "complete", Ref(0, "two")))["outcome"] == "completed"
+            await plant.client.get_workflow_handle(str(instance)).cancel()
+        for instance in (first, second):
+            assert await plant.status(instance, "cancelled", "completed") == "cancelled"
