@@ -27,6 +27,7 @@ from activities.guard import retried_where_it_helps
 from activities.locking import locked_by, locking, missed
 from activities.migrating import migration_facts, migration_of, target_of
 from activities.record import Writing, rejected
+from activities.showing import Showing
 from activities.states import States
 from activities.subscriptions import Subscriptions
 from activities.trail import Asked, look_before
@@ -108,9 +109,17 @@ class Advancer:
                 # What is read from here on are rows as this record changes them.
                 reading.session.expunge_all()
                 before = await look_before(wire, place, decision.happened, batch)
-                by_whom, wanted = _asked(batch, tenant), self._subscriptions.of(tenant)
                 writing = Writing(
-                    wire, place, definition, self._engine, locked, by_whom, before, wanted, advancing.target
+                    wire,
+                    place,
+                    definition,
+                    self._engine,
+                    locked,
+                    _asked(batch, tenant),
+                    before,
+                    self._subscriptions.of(tenant),
+                    advancing.target,
+                    Showing(tuple(batch.executions.values()), batch.names, definition.graph, state),
                 )
                 recorded = await writing.write(wire_form(pack(decision.happened)), decision.outcomes)
         if recorded.status == "recorded" or not request.work.rechecks:

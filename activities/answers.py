@@ -7,6 +7,7 @@ from uuid import UUID
 
 from activities.contract import Cohort
 from activities.projection import Place
+from activities.showing import Showing
 from models.enums import CommandOutcome
 from models.flow import events as ev
 from models.flow.batch import Outcome
@@ -16,19 +17,31 @@ from models.store.views import execution_json, shown_executions
 from models.tables import Command
 from models.wire import Wire
 
-SHOWN = 20
-"""Executions whose whole view is stored with the answer; beyond that ids and words suffice."""
 
+async def settle(
+    wire: Wire,
+    place: Place,
+    cohorts: Sequence[Cohort],
+    outcomes: Sequence[Outcome],
+    seq: int,
+    showing: Showing | None = None,
+) -> None:
+    """Write outcome, answer and journal position of every command of this record.
 
-async def settle(wire: Wire, place: Place, cohorts: Sequence[Cohort], outcomes: Sequence[Outcome], seq: int) -> None:
-    """Write outcome, answer and journal position of every command of this record."""
+    Args:
+        showing: what is known of the executions concerned; without it, or where it cannot tell, they are read.
+    """
     by_command: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_command.setdefault(outcome.command_id, []).append(outcome)
     if not by_command:
         return
     entered = _entered(place, cohorts)
-    views = await _views(wire, place, by_command, entered)
+    wanted = _shown(place, by_command, entered)
+    views = None if showing is None else showing.after(place, cohorts, wanted)
+    if views is None:
+        (found,) = await wire.fetch(shown_executions(place.tenant, list(wanted)))
+        views = {row.id: execution_json(row._asdict()) for row in found}
     at = cohorts[0].event.at
     rows = [_settled(place, at, seq, command, found, entered, views) for command, found in by_command.items()]
     wire.later(change(Command, rows))
@@ -44,19 +57,16 @@ def _entered(place: Place, cohorts: Sequence[Cohort]) -> dict[int, list[UUID]]:
     return found
 
 
-async def _views(
-    wire: Wire, place: Place, by_command: Mapping[str, Sequence[Outcome]], entered: Mapping[int, list[UUID]]
-) -> dict[UUID, dict[str, Any]]:
-    wanted: list[UUID] = []
+def _shown(
+    place: Place, by_command: Mapping[str, Sequence[Outcome]], entered: Mapping[int, list[UUID]]
+) -> dict[UUID, None]:
+    """Executions that answers show whole: of commands to a single one, that one and those that its subject entered."""
+    wanted: dict[UUID, None] = {}
     for outcomes in by_command.values():
-        refs = [outcome.ref for outcome in outcomes if outcome.ref is not None and outcome.ref.subject >= 0]
-        if len(refs) <= SHOWN:
-            wanted += [place.id(ref) for ref in refs]
-            wanted += [one for ref in refs for one in entered.get(ref.subject, ())]
-    if not wanted:
-        return {}
-    (rows,) = await wire.fetch(shown_executions(place.tenant, list(dict.fromkeys(wanted))))
-    return {row.id: execution_json(row._asdict()) for row in rows}
+        ref = outcomes[0].ref
+        if len(outcomes) == 1 and ref is not None and ref.subject >= 0:
+            wanted |= dict.fromkeys((place.id(ref), *entered.get(ref.subject, ())))
+    return wanted
 
 
 def _settled(

@@ -51,8 +51,11 @@ _COMMANDS = text(
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
 _EXECUTION = """
-    SELECT e.*, h.username AS holder
-    FROM step_execution e LEFT JOIN user_account h ON (h.tenant_id, h.id) = (e.tenant_id, e.assigned_to)
+    SELECT e.*, h.username AS holder, t.key AS subject_type, s.identifier AS subject_identifier, s.title AS subject_title
+    FROM step_execution e
+    JOIN subject s ON (s.tenant_id, s.id) = (e.tenant_id, e.subject_id)
+    JOIN subject_type t ON (t.tenant_id, t.id) = (e.tenant_id, e.subject_type_id)
+    LEFT JOIN user_account h ON (h.tenant_id, h.id) = (e.tenant_id, e.assigned_to)
     WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance
 """
 _EXECUTIONS = text(f"{_EXECUTION} AND e.id = ANY(:ids)")
@@ -89,8 +92,8 @@ _VISITS = text(
 class Reading:
     """What one batch has to know; knows no decision itself.
 
-    Rows of executions are plain tuples with the columns of `StepExecution` and `holder`, the username of `assigned_to`;
-    nobody changes them here. `session` is for whatever is not asked on every step.
+    Rows of executions are plain tuples with the columns of `StepExecution`, `holder`, the username of `assigned_to`, and
+    what the subject shows (`subject_type`, `subject_identifier`, `subject_title`); nobody changes them here. `session` is for whatever is not asked on every step.
     """
 
     wire: Wire

@@ -357,7 +357,7 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
         case ev.ExecutionStarted(at=at, by=by):
             return _START, {"by": _user(by), "at": at}
         case ev.ExecutionReleased(reason=reason):
-            return _RELEASE, {"notes": f"[Released: {reason}]" if reason else "[Released]"}
+            return _RELEASE, {"notes": released(reason)}
         case ev.SignoffAwaited():
             return _AWAIT_SIGNOFF, {"by": _user(event.by), "result": event.result, "notes": event.notes}
         case ev.BatchAwaited():
@@ -398,6 +398,11 @@ def _on_executions(place: Place, event: Any) -> tuple[TextClause, dict[str, Any]
             return _LIMIT, {}
         case _:
             raise TypeError(f"no projection for {event.kind}")
+
+
+def released(reason: str) -> str:
+    """What a release adds to the notes."""
+    return f"[Released: {reason}]" if reason else "[Released]"
 
 
 def _on_engines(event: ev.TimerSet | ev.MessageAwaited | ev.MessageReceived) -> tuple[TextClause, dict[str, Any]]:

@@ -33,6 +33,7 @@ from activities.migrating import change_gates
 from activities.notices import tell
 from activities.projection import Place, projected, starts_to_join
 from activities.rebuild import origin_of, with_origin
+from activities.showing import Showing
 from activities.subscriptions import Subscriptions
 from activities.trail import Asked, Before, Trail, look_before
 from models.flow import events as ev
@@ -144,6 +145,8 @@ class Writing:
     """Kinds of events that webhooks of the tenant want."""
     target: Definition | None = None
     """The version that a migration in this record leads to."""
+    showing: Showing | None = None
+    """What the executions concerned show before it."""
     former: Graph | None = None
     """The graph that it led away from, once it happened; what is left then is left there."""
 
@@ -163,7 +166,7 @@ class Writing:
         journal = to_be_sealed(locked.head, Journal, self._journal_rows(cohorts, locked))
         self.wire.later(insertion(Journal, journal))
         seq = locked.seq + len(cohorts)
-        await settle(self.wire, self.place, cohorts, outcomes, seq)
+        await settle(self.wire, self.place, cohorts, outcomes, seq, self.showing)
         now = datetime.now(UTC)
         entries = audit_entries(engine_actor(self.place.tenant), trail.drafts, head=locked.head, at=now)
         link = next_link(locked.head, [*(row["digest"] for row in journal), *entries.digests], now)

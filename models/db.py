@@ -82,6 +82,8 @@ def engine_for(url: str, *, role: str | None = None, pool_size: int = 10) -> Asy
         address,
         pool_size=pool_size,
         max_overflow=0,
+        # The connection used last is the warmest: its statements are prepared, its backend's caches are full.
+        pool_use_lifo=True,
         connect_args={"options": _options(address, role)},
     )
     event.listen(engine.sync_engine, "commit", _refuse_to_commit_what_failed)

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection, AsyncCursor, OperationalError
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, OperationalError
+from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Dialect, TextClause
@@ -102,13 +103,37 @@ class Wire:
     ) -> list[AsyncCursor[Row]]:
         self._waiting = []
         cursors: list[AsyncCursor[Row]] = []
-        async with self._driver.pipeline():
+        async with _pipelined(self._driver):
             for sql, parameters in statements:
                 cursor = self._driver.cursor(row_factory=namedtuple_row)
                 cursors.append(await cursor.execute(sql, parameters))
             if commit:
                 await self._driver.commit()
         return cursors
+
+
+class _Pipeline(AsyncPipeline):
+    """psycopg's pipeline, but statements leave together, with the question for their answers.
+
+    psycopg sends each of a dozen by itself: a system call here and a wake-up in PostgreSQL for every one. Should a
+    version of psycopg not ask for this, it sends them one by one again, and nothing else changes.
+    """
+
+    def _communicate_gen(self) -> PQGen[None]:
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from ()
+
+
+@asynccontextmanager
+async def _pipelined(driver: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """`driver.pipeline()` with `_Pipeline`; the connection is this transaction's alone."""
+    driver._pipeline = pipeline = _Pipeline(driver)  # noqa: SLF001 - there is no other way to choose the class
+    try:
+        async with pipeline:
+            yield
+    finally:
+        driver._pipeline = None  # noqa: SLF001
 
 
 def _sendable(statement: Statement) -> tuple[str, Mapping[str, Any]]:

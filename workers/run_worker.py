@@ -12,7 +12,6 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.registry import core_activities
 from activities.site import site_activities
@@ -27,6 +26,7 @@ from workers.lifecycle import stop_on_signals
 from workers.notices.consumer import NoticeConsumer
 from workers.notices.courier import Courier
 from workers.polling import SITE_PREFIX
+from workers.sandbox import workflow_runner
 from workers.sealing import seal_daily
 from workers.sweep import Sweep
 from workers.sweep_schedule import keep_schedule
@@ -34,9 +34,6 @@ from workers.temporal_client import connect
 from workflows.process_instance import ProcessInstance
 from workflows.site_check import SiteCheck
 from workflows.sweep import SweepOnce
-
-PASSED_THROUGH = ("models", "activities", "pydantic", "pydantic_core", "annotated_types", "typing_extensions")
-"""Modules that the sandbox shares instead of importing them again for every run (62 KiB an instance, not megabytes)."""
 
 
 async def run(settings: Settings) -> None:
@@ -97,11 +94,6 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
     finally:
         await app.dispose()
         await system.dispose()
-
-
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox in which instances run; replays in tests use the same."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
 def core_worker(settings: Settings, client: Client, activities: Sequence[Callable[..., Any]]) -> Worker:

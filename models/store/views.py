@@ -107,7 +107,7 @@ def execution_json(row: Mapping[Any, Any]) -> Json:
         },
         "visit_number": row["visit_number"],
         "status": row["status"],
-        "assigned_to": _person(row["assigned_to"], row["assignee_name"]),
+        "assigned_to": person_json(row["assigned_to"], row["assignee_name"]),
         "entered_at": moment(row["entered_at"]),
         "started_at": moment(row["started_at"]),
         "exited_at": moment(row["exited_at"]),
@@ -148,7 +148,7 @@ def instance_json(row: RowMapping) -> Json:
         "template_source": row["template_source"],
         "subject_type": row["subject_type"],
         "subject_count": row["subject_count"],
-        "owner": _person(row["owner_id"], row["owner_name"]),
+        "owner": person_json(row["owner_id"], row["owner_name"]),
         "context": row["context"],
         "due_date": day(row["due_date"]),
         "created_at": moment(row["created_at"]),
@@ -176,7 +176,8 @@ def _id(value: UUID | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _person(user_id: UUID | None, username: str | None) -> Json | None:
+def person_json(user_id: UUID | str | None, username: str | None) -> Json | None:
+    """Who has something; None where nobody has."""
     return None if user_id is None else {"id": str(user_id), "username": username}
 
 

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from workers.run_worker import workflow_runner
+from workers.sandbox import workflow_runner
 from workflows.converter import data_converter
 from workflows.process_instance import ProcessInstance
 
