@@ -6,13 +6,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.deps import Caller, Db, needs
 from api.paging import Page, moment_after, page
 from api.problems import responses
 from api.schemas import subjects as shapes
 from models.store.subject_types import create_subject_type, list_subject_types, subject_type_by_key
-from models.store.subjects import NewSubject, change_subject, create_subjects, get_subject, list_subjects
+from models.store.subjects import (
+    NewSubject,
+    change_subject,
+    create_subjects,
+    current_executions,
+    get_subject,
+    list_subjects,
+)
 from models.store.views import moment
 from models.store.voids import lock_open_of_subject, void_stale
 from models.tables import Subject, SubjectType
@@ -45,11 +53,12 @@ async def list_all_subjects(
         after=moment_after(asked),
         limit=asked.fetch,
     )
+    current = await current_executions(session, caller.tenant_id, [subject.id for subject, _ in found])
     shown = page(
         found,
         asked,
         key=lambda one: [one[0].created_at.isoformat(), str(one[0].id)],
-        show=lambda one: subject_json(one[0], one[1]),
+        show=lambda one: subject_json(*one, current.get(one[0].id)),
     )
     return JSONResponse(shown)
 
@@ -69,8 +78,8 @@ async def create_subject(caller: Caller, session: Db, body: shapes.NewSubject) -
     kind = await subject_type_by_key(session, caller.tenant_id, body.subject_type)
     new = NewSubject(identifier=body.identifier, title=body.title, attributes=body.attributes)
     [subject_id] = await create_subjects(session, caller.actor, kind, [new])
-    subject, kind = await get_subject(session, caller.tenant_id, subject_id)
-    return JSONResponse(subject_json(subject, kind), 201, headers={"Location": f"/api/subjects/{subject_id}/"})
+    shown = await _shown(session, caller.tenant_id, subject_id)
+    return JSONResponse(shown, 201, headers={"Location": f"/api/subjects/{subject_id}/"})
 
 
 @router.get(
@@ -81,7 +90,7 @@ async def create_subject(caller: Caller, session: Db, body: shapes.NewSubject) -
 )
 async def get_one_subject(subject_id: UUID, caller: Caller, session: Db) -> Any:
     """One subject."""
-    return JSONResponse(subject_json(*await get_subject(session, caller.tenant_id, subject_id)))
+    return JSONResponse(await _shown(session, caller.tenant_id, subject_id))
 
 
 @router.patch(
@@ -98,7 +107,7 @@ async def change_one_subject(subject_id: UUID, caller: Caller, session: Db, body
     )
     why = f"The subject was changed by {caller.username}. {body.reason}".strip()
     await void_stale(session, caller.actor, touched, why, datetime.now(UTC))
-    return JSONResponse(subject_json(*await get_subject(session, caller.tenant_id, subject_id)))
+    return JSONResponse(await _shown(session, caller.tenant_id, subject_id))
 
 
 @router.get(
@@ -133,7 +142,13 @@ async def create_kind(caller: Caller, session: Db, body: shapes.NewSubjectType) 
     return JSONResponse(_kind_json(row), 201)
 
 
-def subject_json(subject: Subject, kind: SubjectType) -> dict[str, Any]:
+async def _shown(session: AsyncSession, tenant_id: UUID, subject_id: UUID) -> dict[str, Any]:
+    subject, kind = await get_subject(session, tenant_id, subject_id)
+    current = await current_executions(session, tenant_id, [subject_id])
+    return subject_json(subject, kind, current.get(subject_id))
+
+
+def subject_json(subject: Subject, kind: SubjectType, current_execution: UUID | None) -> dict[str, Any]:
     """A subject as the API shows it."""
     return {
         "id": str(subject.id),
@@ -143,6 +158,7 @@ def subject_json(subject: Subject, kind: SubjectType) -> dict[str, Any]:
         "title": subject.title,
         "attributes": subject.attributes,
         "created_at": moment(subject.created_at),
+        "current_execution": None if current_execution is None else str(current_execution),
     }
 
 

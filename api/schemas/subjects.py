@@ -43,6 +43,9 @@ class Subject(Shape):
     title: str
     attributes: Json
     created_at: str
+    current_execution: str | None = Field(
+        description="Its open execution, in whichever workflow; null while several are, or none."
+    )
 
 
 class Subjects(Shape):

@@ -123,6 +123,7 @@ class Workflow(Shape):
     parent_instance: str | None
     overdue: bool
     open_incidents: int
+    current_execution: str | None = Field(description="The execution that is open; null while several are, or none.")
 
 
 class Workflows(Shape):

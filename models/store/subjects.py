@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,10 +24,21 @@ from models.store.errors import (
 )
 from models.store.identifiers import take_numbers
 from models.store.json_schema import misfits
+from models.store.reading import fetch
 from models.tables import Capa, Part, Subject, SubjectType
 
 Json = dict[str, Any]
 LONGEST_IDENTIFIER: Final = 200
+
+_CURRENT = text(
+    """
+    SELECT s.id AS subject_id, (array_agg(e.id))[1] AS current_execution
+    FROM subject s
+    JOIN step_execution e ON (e.tenant_id, e.subject_type_id, e.subject_id) = (s.tenant_id, s.subject_type_id, s.id)
+    WHERE s.tenant_id = :tenant AND s.id = ANY(:subjects) AND e.exited_at IS NULL
+    GROUP BY s.id HAVING count(*) = 1
+    """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +156,12 @@ async def get_subject(session: AsyncSession, tenant_id: UUID, subject_id: UUID) 
     if subject is None:
         raise NotFoundError(what="subject", id=str(subject_id))
     return subject, await session.get_one(SubjectType, (tenant_id, subject.subject_type_id))
+
+
+async def current_executions(session: AsyncSession, tenant_id: UUID, subject_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Subject → its open execution, in whichever workflow; left out are subjects with several, and with none."""
+    rows = await fetch(session, _CURRENT, tenant=tenant_id, subjects=list(subject_ids))
+    return {row["subject_id"]: row["current_execution"] for row in rows}
 
 
 async def find_subjects(

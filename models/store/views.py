@@ -53,7 +53,11 @@ INSTANCE_COLUMNS = """
     EXISTS (SELECT FROM step_execution e WHERE (e.tenant_id, e.workflow_instance_id) = (i.tenant_id, i.id)
             AND e.exited_at IS NULL AND e.overdue) AS overdue,
     (SELECT count(*) FROM incident x WHERE (x.tenant_id, x.instance_id) = (i.tenant_id, i.id)
-     AND x.resolved_at IS NULL) AS open_incidents
+     AND x.resolved_at IS NULL) AS open_incidents,
+    (SELECT (array_agg(two.id))[1] FROM (
+         SELECT e.id FROM step_execution e WHERE (e.tenant_id, e.workflow_instance_id) = (i.tenant_id, i.id)
+           AND e.exited_at IS NULL LIMIT 2) two
+     HAVING count(*) = 1) AS current_execution
 """
 INSTANCE_JOINS = """
     JOIN process p ON (p.tenant_id, p.id) = (i.tenant_id, i.process_id)
@@ -159,6 +163,7 @@ def instance_json(row: RowMapping) -> Json:
         "parent_instance": _id(row["parent_instance_id"]),
         "overdue": row["overdue"],
         "open_incidents": row["open_incidents"],
+        "current_execution": _id(row["current_execution"]),
     }
 
 

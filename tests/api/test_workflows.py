@@ -130,6 +130,27 @@ def test_a_started_child_shows_where_it_came_from(engine: EngineDouble, engineer
     assert [one["id"] for one in shown] == [child["id"]]
 
 
+def test_the_current_execution_is_the_one_that_is_open(engine: EngineDouble, engineer: Caller, process: Json) -> None:
+    known = engineer.post("/api/subjects/", new_subject(), 201)
+    assert known["current_execution"] is None
+    workflow = engineer.workflow(process, subjects=[{"subject_id": known["id"]}])
+    path, subject = f"/api/workflows/{workflow['id']}/", f"/api/subjects/{known['id']}/"
+
+    [execution] = engineer.executions(workflow)
+    [listed], [listed_subject] = (
+        engineer.items(f"/api/{kind}/", q=known["identifier"]) for kind in ("workflows", "subjects")
+    )
+    for shown in (workflow, engineer.get(path), listed, engineer.get(subject), listed_subject):
+        assert shown["current_execution"] == execution["id"]
+    engineer.workflow(process, subjects=[{"subject_id": known["id"]}])
+    assert engineer.get(subject)["current_execution"] is None
+    assert engineer.get(path)["current_execution"] == execution["id"]
+    assert engineer.workflow(process, count=3)["current_execution"] is None
+    engineer.post(f"/api/executions/{execution['id']}/complete/")
+    assert engineer.get(path)["current_execution"] is None
+    assert engineer.get(subject)["current_execution"] is not None
+
+
 def test_workflows_are_narrowed_down_and_paged(engine: EngineDouble, engineer: Caller, process: Json) -> None:
     mark = uuid4().hex[:8]
     made = [engineer.workflow(process, name=f"{mark} {n}") for n in range(3)]
