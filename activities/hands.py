@@ -151,7 +151,7 @@ class Hands:
         if not bearing and not passing:
             return {}
         named = await self._people(str(row.body["args"]["to"]) for row, _ in passing)
-        wanted = [(_actor(row), ref) for row, ref in bearing]
+        wanted = [(_actor(row), ref, batch.executions[ref].assigned_to == row.actor_id) for row, ref in bearing]
         found: dict[Ref, Barred] = {}
         for row, ref in passing:
             to = str(row.body["args"]["to"])
@@ -161,18 +161,19 @@ class Hands:
             elif not person.may_work:
                 found[ref] = Barred(code="unassignable", params={"reason": f"{person.username} may not work on steps"})
             else:
-                wanted.append((person, ref))
-        before = await self._before([ref for _, ref in wanted])
-        around = await self._around([ref for _, ref in wanted if assignment_of(self.graph.steps[ref.step]).rule])
-        for person, ref in wanted:
-            barred = await self._bars(person, ref, before, around)
+                wanted.append((person, ref, row.kind == "reassign"))
+        before = await self._before([ref for _, ref, _ in wanted])
+        around = await self._around([ref for _, ref, _ in wanted if assignment_of(self.graph.steps[ref.step]).rule])
+        for person, ref, given in wanted:
+            barred = await self._bars(person, ref, before, around, given=given)
             if barred is not None:
                 found[ref] = barred
         return found
 
     async def _bars(
-        self, person: Someone, ref: Ref, before: _Before, around: Mapping[int, Mapping[str, Any]]
+        self, person: Someone, ref: Ref, before: _Before, around: Mapping[int, Mapping[str, Any]], *, given: bool
     ) -> Barred | None:
+        """What keeps a person from an execution; `given`: a supervisor or the engine puts it, or has put it, there."""
         rule = assignment_of(self.graph.steps[ref.step])
         if not _is_candidate(person, rule, around.get(ref.subject, {})):
             return Barred(code="not_candidate", params={"candidates": _told(rule)})
@@ -183,9 +184,9 @@ class Hands:
         if previous is None:
             return None
         match rule.revisit:
-            case Revisit.SAME if previous != person.id:
+            case Revisit.SAME if previous != person.id and not given:
                 known = (await self._people([str(previous)])).get(str(previous))
-                if known is not None and known.may_work:
+                if known is not None and known.may_work and not await self._represents(person, previous):
                     return Barred(code="revisit_by_same", params={"previous_name": known.username})
             case Revisit.DIFFERENT if previous == person.id:
                 return Barred(code="revisit_by_another")
@@ -196,6 +197,9 @@ class Hands:
             case _:
                 pass
         return None
+
+    async def _represents(self, person: Someone, absent: UUID) -> bool:
+        return absent in await represented_by(self.session, self.tenant, person.id, self.now)
 
     async def _assigned(self, entering: Mapping[int, Sequence[str]]) -> dict[tuple[int, str], Assigned]:
         """Whose new executions become: who did it before, or whoever of the candidates has the least to do."""

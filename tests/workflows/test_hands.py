@@ -95,6 +95,28 @@ async def test_rework_goes_back_to_whoever_did_it_and_to_the_stand_in_while_they
     assert (await holder(plant, "work"))[0] == ("claimed", "ann", None)
     (trace,) = await plant.audited(instance, "execution_reassigned")
     assert f"{named(plant, 'bob')} is away until" in trace["reason"]
+    assert (await plant.act(instance, "complete", Ref(0, "work", 3), by="ann"))["outcome"] == "advanced"
+
+
+async def test_a_stand_in_takes_over_rework_of_the_absent(plant: Plant) -> None:
+    instance = await plant.begin(looping(revisit="same"))
+    await plant.act(instance, "complete", Ref(0, "work"), by="bob")
+    await plant.act(instance, "complete", Ref(0, "check"), by="quinn", decision_result="fail")
+    await away(plant, "bob", "ann")
+    assert (await plant.act(instance, "claim", Ref(0, "work", 2), by="ann"))["outcome"] == "claimed"
+    assert (await plant.act(instance, "complete", Ref(0, "work", 2), by="ann"))["outcome"] == "advanced"
+
+
+async def test_rework_of_the_same_hands_is_reassigned_by_a_supervisor_only(plant: Plant) -> None:
+    instance = await plant.begin(looping(revisit="same"))
+    await plant.act(instance, "complete", Ref(0, "work"), by="bob")
+    await plant.act(instance, "complete", Ref(0, "check"), by="quinn", decision_result="fail")
+    again, ann = Ref(0, "work", 2), str(plant.people["ann"])
+    refused = await plant.act(instance, "delegate", again, by="bob", to=ann)
+    assert refused["code"] == "revisit_by_same"
+    assert (await plant.act(instance, "reassign", again, by="quinn", to=ann, reason=WHY))["outcome"] == "reassigned"
+    assert (await plant.act(instance, "start", again, by="ann"))["outcome"] == "started"
+    assert (await plant.act(instance, "complete", again, by="ann"))["outcome"] == "advanced"
 
 
 async def test_rework_may_be_for_other_eyes(plant: Plant) -> None:
