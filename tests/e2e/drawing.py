@@ -19,9 +19,9 @@ def end(key: str = "end", terminal_status: str = "") -> Json:
     return step(key, is_terminal=True, terminal_status=terminal_status or key)
 
 
-def edge(from_step: str, to_step: str, edge_type: str = "default", **fields: Any) -> Json:
+def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "", **fields: Any) -> Json:
     """An edge's JSON."""
-    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, **fields}
+    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition, **fields}
 
 
 def path(*keys: str) -> list[Json]:

@@ -5,19 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.drawing import edge, step
 from tests.e2e.people import Json, Person, new_person
 
 WHY = "agreed with the customer"
-
-
-def step(key: str, **fields: Any) -> Json:
-    """A step's JSON."""
-    return {"key": key, "name": key.title(), **fields}
-
-
-def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
-    """An edge's JSON."""
-    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition}
 
 
 LINE = {

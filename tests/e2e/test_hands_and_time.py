@@ -8,20 +8,11 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.drawing import edge, step
 from tests.e2e.people import Json, Person, new_person
 
 WHY = "she is on leave until Monday"
 PATIENCE = 30
-
-
-def step(key: str, **fields: Any) -> Json:
-    """A step's JSON."""
-    return {"key": key, "name": key.title(), **fields}
-
-
-def edge(from_step: str, to_step: str, edge_type: str = "default", condition: str = "") -> Json:
-    """An edge's JSON."""
-    return {"from_step": from_step, "to_step": to_step, "edge_type": edge_type, "condition": condition}
 
 
 END = step("stock", is_terminal=True, terminal_status="in_stock")
