@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -158,3 +159,73 @@ def test_a_watcher_hears_of_a_hold_in_a_room_too(boss: Person, process: Json) ->
         assert "The scale is broken." in notice["body"]
         (posted,) = receiver.wait(1)
         assert posted.json["title"] == f"On hold: {workflow['identifier']}"
+
+
+def test_everybody_is_told_as_they_want_to_be(boss: Person, process: Json, mailbox: Mailbox) -> None:
+    with (
+        new_person(boss, "operator") as plain,
+        new_person(boss, "operator") as quiet,
+        new_person(boss, "operator") as off,
+    ):
+        path = "/api/me/notification-preferences/"
+        assert plain.get(path)["kinds"]["instance_held"] == {"in_app": True, "email": "hourly", "chosen": False}
+        wants(plain, instance_held={"email": "immediate"})
+        wants(quiet, instance_held={"email": "daily"}, instance_resumed={"in_app": False, "email": "daily"})
+        wants(off, instance_held={"in_app": False, "email": "off"})
+        chosen = quiet.get(path)
+        assert chosen["kinds"]["instance_held"] == {"in_app": True, "email": "daily", "chosen": True}
+        workflow = start(boss, process, "Part", "P")
+        for person in (plain, quiet, off):
+            person.post(f"/api/workflows/{workflow['id']}/watch/")
+        with new_person(boss, "quality_manager") as supervisor:
+            page = f"/api/workflows/{workflow['id']}/"
+            supervisor.patch(page, {"status": "on_hold", "reason": "The scale is broken."})
+            supervisor.patch(page, {"status": "in_progress", "reason": "The scale is mended."})
+        kinds = {one["kind"] for one in eventually(off, "/api/notifications/", kind="instance_resumed")}
+        assert kinds == {"instance_resumed"}
+        assert off.items("/api/notifications/", kind="instance_held") == []
+        assert [one["kind"] for one in quiet.items("/api/notifications/")] == ["instance_held"]
+        until = time.monotonic() + PATIENCE
+        while not mails_to(mailbox, plain) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert mails_to(mailbox, plain) == [f"On hold: {workflow['identifier']}"]
+        collected = {
+            one["kind"]: (one["digest"], one["state"], one["sent_at"])
+            for one in boss.items("/api/notification-deliveries/", channel="email")
+            if one["to"] == quiet.username
+        }
+        assert collected == {
+            "instance_held": ("daily", "pending", None), "instance_resumed": ("daily", "pending", None)
+        }  # fmt: skip
+        assert mails_to(mailbox, quiet) == mails_to(mailbox, off) == []
+
+
+def test_a_plant_words_its_notices_itself_and_cannot_break_them(boss: Person, process: Json) -> None:
+    path = "/api/notification-templates/instance_held/"
+    wording = {"subject": "Halt: {{ workflow }}", "body": "Dear {{ recipient }}: {{ reason }}", "body_html": ""}
+    refused = boss.http.put(path, json={**wording, "body": "{{ workflow.__class__.__mro__ }}"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "template_refused")
+    kept = boss.http.put(path, json=wording)
+    assert kept.status_code == 200, kept.text
+    with new_person(boss, "operator") as watcher:
+        workflow = start(boss, process, "Part", "P")
+        watcher.post(f"/api/workflows/{workflow['id']}/watch/")
+        with new_person(boss, "quality_manager") as supervisor:
+            supervisor.patch(f"/api/workflows/{workflow['id']}/", {"status": "on_hold", "reason": "A broken scale."})
+        (notice,) = eventually(watcher, "/api/notifications/")
+        assert notice["title"] == f"Halt: {workflow['identifier']}"
+        assert "A broken scale." in notice["body"]
+    assert boss.http.put(path, json={"subject": "", "body": "", "body_html": ""}).status_code == 200
+
+
+def wants(person: Person, **kinds: Json) -> None:
+    """How somebody wants to be told of these kinds."""
+    half_a_day_off = f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
+    body = {"kinds": kinds, "daily_at": half_a_day_off}
+    answer = person.http.put("/api/me/notification-preferences/", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def mails_to(mailbox: Mailbox, person: Person) -> list[str]:
+    """Subjects of what was mailed to somebody."""
+    return [str(one["Subject"]) for one in mailbox.mails if f"{person.username}@example.com" in str(one["To"])]
