@@ -37,9 +37,11 @@ def test_a_workflow_is_shown_as_it_was(admin: Person, engineer: Person, quality_
     assert datetime.fromisoformat(then["as_of"]) == datetime.fromisoformat(claimed)
     (open_one,) = engineer.items(f"{path}executions/", as_of=claimed, status="claimed")
     assert open_one["assigned_to"]["username"] == engineer.username
+    assert then["current_execution"] == open_one["id"] == execution["id"]
     assert engineer.items(f"{path}executions/", as_of=at_first)[0]["assigned_to"] is None
     now = engineer.get(path)
     assert (now["status"], now["owner"]["username"]) == ("cancelled", quality_manager.username)
+    assert now["current_execution"] is None
     assert "as_of" not in now
 
 

@@ -120,7 +120,7 @@ def test_a_cohort_is_forced_past_what_is_unmet_by_those_who_may(
     assert [one["problem"]["code"] for one in previewed(engineer, workflow, cohort, "complete")] == [
         "requirements_unmet"
     ] * 2  # fmt: skip
-    force = {"force": {"reason": WHY}}
+    force: Json = {"force": {"reason": WHY}}
     asked = {"action": "complete", "execution_ids": [one["id"] for one in cohort], **force}
     assert engineer.post("/api/executions/bulk/", asked, 403)["permission"] == "execution.force"
     seen = previewed(quality_manager, workflow, cohort, "force")

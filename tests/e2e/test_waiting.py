@@ -155,7 +155,7 @@ def test_a_message_of_the_same_id_is_the_same_message(admin: Person, engineer: P
     first, second = all_at(engineer, workflow, "pack", 2)
     act(engineer, first)
     eventually(lambda: audited(admin, workflow, "message_awaited"), bool)
-    named = {"data": {"quantity": 1}, "id": f"erp-{order}"}
+    named: Json = {"data": {"quantity": 1}, "id": f"erp-{order}"}
     posted = post(engineer, order, **named)
     assert post(engineer, order, **named) == posted
     changed = post(engineer, order, expect=422, **{**named, "data": {"quantity": 2}})

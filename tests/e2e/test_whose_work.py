@@ -117,6 +117,26 @@ def test_work_is_dealt_out_to_whoever_has_least_of_it(admin: Person, engineer: P
         assert at(engineer, late, "weld")["assigned_to"]["username"] == idle.username
 
 
+def test_work_goes_back_to_the_pool_and_only_what_was_delegated_is_handed_back(
+    admin: Person, engineer: Person, crew: list[Person]
+) -> None:
+    owner, helper = crew[:2]
+    workflow = begun(engineer, approved(admin, step("weld"), end()))
+    weld, why = at(engineer, workflow, "weld"), "the line has stopped"
+    act(owner, weld, "claim")
+    assert act(owner, weld, "hand-back", 409)["code"] == "not_delegated"
+    assert act(owner, weld, "delegate", 409, to=owner.username)["code"] == "same_assignee"
+    act(owner, weld, "delegate", to=helper.username, reason="knows the gauge")
+    assert act(helper, weld, expect=409)["owner_name"] == owner.username
+    act(helper, weld, "hand-back", reason="measured")
+    assert act(owner, weld, "reassign", 403, to=None, reason=why)["permission"] == "execution.reassign"
+    assert act(admin, weld, "reassign", to=None, reason=why)["execution"]["assigned_to"] is None
+    assert act(admin, weld, "reassign", 409, to=None, reason=why)["code"] == "not_claimed"
+    assert act(helper, weld)["outcome"] == "completed"
+    hands = [(one["new"]["how"], one["actor"]["username"]) for one in audited(admin, workflow, "execution_reassigned")]
+    assert hands == [("delegate", owner.username), ("hand_back", helper.username), ("reassign", admin.username)]
+
+
 def test_of_many_who_claim_at_once_one_has_it_and_the_others_are_told_who(
     admin: Person, engineer: Person, crew: list[Person]
 ) -> None:
