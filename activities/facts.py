@@ -51,7 +51,8 @@ _COMMANDS = text(
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
 _EXECUTION = """
-    SELECT e.*, h.username AS holder, t.key AS subject_type, s.identifier AS subject_identifier, s.title AS subject_title
+    SELECT e.*, h.username AS holder,
+           t.key AS subject_type, s.identifier AS subject_identifier, s.title AS subject_title
     FROM step_execution e
     JOIN subject s ON (s.tenant_id, s.id) = (e.tenant_id, e.subject_id)
     JOIN subject_type t ON (t.tenant_id, t.id) = (e.tenant_id, e.subject_type_id)
@@ -92,8 +93,9 @@ _VISITS = text(
 class Reading:
     """What one batch has to know; knows no decision itself.
 
-    Rows of executions are plain tuples with the columns of `StepExecution`, `holder`, the username of `assigned_to`, and
-    what the subject shows (`subject_type`, `subject_identifier`, `subject_title`); nobody changes them here. `session` is for whatever is not asked on every step.
+    Rows of executions are plain tuples with the columns of `StepExecution`, `holder`, the username of `assigned_to`,
+    and what the subject shows (`subject_type`, `subject_identifier`, `subject_title`); nobody changes them here.
+    `session` is for whatever is not asked on every step.
     """
 
     wire: Wire

@@ -31,11 +31,11 @@ class ContextFree(WorkflowInstance):
         """Let the workflow go on, in the sandbox."""
         return self._sandboxed.activate(act)
 
-    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
+    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:  # noqa: ARG002 - the SDK's
         """None whatever it is about."""
         return None
 
-    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:  # noqa: ARG002
         """Nothing is stored outside of the history."""
         return _NOWHERE
 
