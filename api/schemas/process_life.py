@@ -55,7 +55,7 @@ class Change(Shape):
 class Difference(Shape):
     """One thing that was added, removed or changed; a requirement's key is `step/requirement`."""
 
-    what: Literal["step", "requirement", "edge"]
+    what: Literal["process", "step", "requirement", "edge"]
     change: Literal["added", "removed", "changed"]
     key: str
     name: str

@@ -1,6 +1,7 @@
-"""Who may deviate from the process: by a permission and a reason, and where a step demands it, by two persons.
+"""Who may deviate from the process: by a permission and a reason, and where it is demanded, by two persons.
 
-A step says so in its config: `{"deviation": {"second_person": true}}`, or a list of deviations instead of `true`.
+The config of a step says so, or that of the whole process: `{"deviation": {"second_person": true}}`, or a list of
+deviations instead of `true`. What the process demands, no step takes back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ PERMISSIONS: Mapping[str, str] = {
 """Deviation → the permission it needs."""
 
 WITNESSED = frozenset(PERMISSIONS) - {"undo"}
-"""Deviations for which a step may demand a second person."""
+"""Deviations for which a process or a step may demand a second person."""
 
 Witnessed = cmd.Complete | cmd.Deviation | cmd.Regrouping
 
@@ -59,8 +60,9 @@ def check_reason(reason: str, minimum: int = MINIMUM_REASON) -> None:
 
 
 def demanded(graph: Graph, steps: Iterable[str], deviation: str) -> bool:
-    """Whether one of these steps demands a second person for this deviation."""
-    return any(_demands(graph.steps[key].config, deviation) for key in steps if key in graph.steps)
+    """Whether a second person is demanded for this deviation at one of these steps; where none is, nobody is asked."""
+    known = [graph.steps[key].config for key in steps if key in graph.steps]
+    return any(_demands(config, deviation) for config in ([*known, graph.config] if known else ()))
 
 
 def _demands(config: Mapping[str, Any], deviation: str) -> bool:
@@ -72,7 +74,7 @@ def _demands(config: Mapping[str, Any], deviation: str) -> bool:
 def confirmed(
     moment: Moment, command: Witnessed, deviation: str, steps: Iterable[str], ref: Ref | None = None
 ) -> tuple[ev.Event, ...]:
-    """The second person's part in it; nothing where nobody confirmed it and no step demands it.
+    """The second person's part in it; nothing where nobody confirmed it and nothing demands it.
 
     Raises:
         FlowError: second_person_required, self_confirmation, forbidden.

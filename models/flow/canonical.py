@@ -31,11 +31,12 @@ def graph_hash(graph_json: Mapping[str, Any]) -> str:
 
 
 def graph_as_json(graph: Graph) -> dict[str, Any]:
-    """A graph as JSON with every field; `parse_graph` reads it back."""
-    return {
+    """A graph as JSON with every field; `parse_graph` reads it back. Without settings it has the hash it always had."""
+    shown = {
         "steps": [_plain(step) for step in graph.steps.values()],
         "edges": [_plain(edge) for key in graph.steps for edge in graph.edges.get(key, ())],
     }
+    return {**shown, "config": _plain(graph.config)} if graph.config else shown
 
 
 def _plain(value: Any) -> Any:

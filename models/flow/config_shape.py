@@ -1,14 +1,19 @@
-"""The shape of a step's `config`: the keys that the product knows are checked; others are left to whoever set them."""
+"""The shape of a step's `config`: the keys that the product knows are checked; others are left to whoever set them.
+
+The `config` of the whole process has the product's keys only: a rule that is mistyped would not hold.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from models.flow.authority import WITNESSED
 from models.flow.checks import (
     Check,
     a_list,
     an_object,
     check_fields,
     duration,
+    entries,
     key,
     one_of,
     text,
@@ -58,6 +63,14 @@ def _needs(level: Any, path: str) -> Iterator[Problem]:
             yield problem("missing_field", f"{path}.{needed}", field=needed)
 
 
+def _witnessed(name: str, value: Any, path: str) -> Iterator[Problem]:
+    """All deviations (true), none, or a list of some."""
+    if not isinstance(value, bool | list | tuple):
+        yield problem("wrong_type", path, field=name, expected="true, false or a list of deviations")
+    for number, one in enumerate(entries(value)):
+        yield from one_of("unknown_word", sorted(WITNESSED))(name, one, f"{path}[{number}]")
+
+
 def _object(fields: Mapping[str, Check]) -> Check:
     def check(_name: str, value: Any, path: str) -> Iterator[Problem]:
         yield from check_fields(value, path, fields)
@@ -91,8 +104,16 @@ CONFIG_FIELDS: Mapping[str, Check] = {
         }
     ),
     "escalation": _object({"remind_before": _durations, "levels": _levels}),
+    "deviation": _object({"second_person": _witnessed}),
 }
 """Key → its check. A family of settings that is added has its line here."""
+PROCESS_FIELDS: Mapping[str, Check] = {"deviation": CONFIG_FIELDS["deviation"]}
+"""The families that may be set for the whole process."""
+
+
+def process_config(_name: str, value: Any, path: str) -> Iterator[Problem]:
+    """The `config` of the whole process."""
+    yield from check_fields(value, path, PROCESS_FIELDS)
 
 
 def step_config(name: str, value: Any, path: str) -> Iterator[Problem]:

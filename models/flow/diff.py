@@ -17,11 +17,11 @@ class Difference:
     """One thing that was added, removed or changed.
 
     Attributes:
-        key: of the step; of the requirement as `step/requirement`; of the edge as `from → to`.
+        key: of the step; of the requirement as `step/requirement`; of the edge as `from → to`; empty: the process.
         fields: for what changed: field → (before, after).
     """
 
-    what: Literal["step", "requirement", "edge"]
+    what: Literal["process", "step", "requirement", "edge"]
     change: Literal["added", "removed", "changed"]
     key: str
     name: str = ""
@@ -29,9 +29,10 @@ class Difference:
 
 
 def difference(before: Json, after: Json) -> tuple[Difference, ...]:
-    """All differences: steps, their requirements, edges; each in the order of `after`, then what was removed."""
+    """All differences: the whole, steps, requirements, edges; each in the order of `after`, then what was removed."""
     old, new = _steps(before), _steps(after)
     return (
+        *_compared("process", {"": _whole(before)}, {"": _whole(after)}),
         *_compared("step", {k: _plain(s) for k, s in old.items()}, {k: _plain(s) for k, s in new.items()}),
         *_compared("requirement", _requirements(old), _requirements(new)),
         *_compared("edge", _edges(before), _edges(after)),
@@ -39,7 +40,7 @@ def difference(before: Json, after: Json) -> tuple[Difference, ...]:
 
 
 def _compared(
-    what: Literal["step", "requirement", "edge"], before: Mapping[str, Json], after: Mapping[str, Json]
+    what: Literal["process", "step", "requirement", "edge"], before: Mapping[str, Json], after: Mapping[str, Json]
 ) -> Iterator[Difference]:
     for key, thing in after.items():
         name = str(thing.get("name", ""))
@@ -55,6 +56,11 @@ def _compared(
 def _changed(before: Json, after: Json) -> dict[str, tuple[Any, Any]]:
     names = [*after, *(name for name in before if name not in after)]
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
+
+
+def _whole(graph: Json) -> Json:
+    """What a process says of itself as a whole."""
+    return {"config": graph["config"]} if graph.get("config") else {}
 
 
 def _steps(graph: Json) -> dict[str, Json]:

@@ -62,7 +62,7 @@ REFUSALS: Mapping[str, str] = {
     "own_approval": "You approved or attested this work as independent, so another person has to complete it.",
     "reason_required": "Give a reason of at least {minimum} characters.",
     "requirements_unmet": "Requirements of this step are not met yet.",
-    "second_person_required": "This step demands a second person for this deviation ({deviation}): "
+    "second_person_required": "The process demands a second person for this deviation ({deviation}): "
     "propose it through the API, and have another person confirm it.",
     "self_confirmation": "Another person than the one who proposed it has to confirm it.",
     "revisit_by_another": "You did this step on the visit before, so another person has to do it this time.",

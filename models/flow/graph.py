@@ -181,10 +181,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Steps in order, with the edges that leave each."""
+    """Steps in order, with the edges that leave each; `config` is what holds for the whole process."""
 
     steps: Mapping[str, Step]
     edges: Mapping[str, tuple[Edge, ...]]
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def first(self) -> Step:
@@ -208,7 +209,7 @@ class Graph:
 
 
 def parse_graph(data: Mapping[str, Any]) -> Graph:
-    """Build the graph from its JSON: `{"steps": [...], "edges": [...]}` with the seed's field names.
+    """Build the graph from its JSON: `{"steps": [...], "edges": [...], "config": {...}}` with the seed's field names.
 
     An absent or null field has its default. A step of type `terminal` or `decision` has that flag unless it says
     otherwise, and a requirement without a key is called by its place.
@@ -222,7 +223,7 @@ def parse_graph(data: Mapping[str, Any]) -> Graph:
     for raw in data.get("edges") or ():
         edge = parse_edge(raw)
         edges.setdefault(edge.from_step, []).append(edge)
-    return Graph(steps, {key: tuple(found) for key, found in edges.items()})
+    return Graph(steps, {key: tuple(found) for key, found in edges.items()}, data.get("config") or {})
 
 
 def timer_of(step: Step) -> timedelta | None:

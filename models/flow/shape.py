@@ -24,7 +24,7 @@ from models.flow.checks import (
     whole,
     words,
 )
-from models.flow.config_shape import step_config
+from models.flow.config_shape import process_config, step_config
 from models.flow.durations import parse_duration
 from models.flow.graph import DecisionType, EdgeType, RequirementType, StepType, requirement_key
 from models.flow.problems import Problem, problem
@@ -35,7 +35,12 @@ LONGEST_CONDITION, LONGEST_RESULT, MAX_RESULTS = 1_000, 100, 50
 MAX_COUNT = 10_000
 MAX_ORDER = 2_147_483_647
 
-GRAPH_FIELDS: Mapping[str, Check] = {"steps": a_list(MAX_STEPS), "edges": a_list(MAX_EDGES), "ui": an_object}
+GRAPH_FIELDS: Mapping[str, Check] = {
+    "steps": a_list(MAX_STEPS),
+    "edges": a_list(MAX_EDGES),
+    "config": process_config,
+    "ui": an_object,
+}
 
 STEP_FIELDS: Mapping[str, Check] = {
     "key": key,

@@ -72,8 +72,11 @@ def raw_graphs(draw: st.DrawFn) -> Json:
     steps += [draw(_ends(key)) for key in ends]
     if ends == ["end", "scrap"]:
         edges += _ways_to_scrap(edges, keys)
-    return {"steps": steps, "edges": edges}
+    return {"steps": steps, "edges": edges, **draw(st.sampled_from(PROCESS_SETTINGS))}
 
+
+PROCESS_SETTINGS: tuple[Json, ...] = ({}, {}, {"config": {"deviation": {"second_person": ["skip", "move"]}}})
+"""What holds for the whole process; force is left to one person alone, who leads whatever is stuck to its end."""
 
 ENGINES: tuple[Json, ...] = (
     {"step_type": "timer", "config": {"timer": {"duration": "PT2H"}}},

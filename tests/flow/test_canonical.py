@@ -29,6 +29,7 @@ def test_the_canonical_text_is_a_fixed_point_and_means_the_same(key: str) -> Non
     "same",
     [
         {**SPARSE, "ui": {"zoom": 2}},
+        {**SPARSE, "config": {}},
         {"edges": [{"to_step": "end", "from_step": "a", "ui": {"bend": 1}}], "steps": SPARSE["steps"]},
         raw_graph(
             end(order=2), step("a", order=1, description="", max_visits=None, is_terminal=False), edge("a", "end")
@@ -46,6 +47,7 @@ def test_the_same_process_has_the_same_hash(same: Any) -> None:
     "other",
     [
         raw_graph(step("a", name="B"), end(), edge("a", "end")),
+        {**SPARSE, "config": {"deviation": {"second_person": True}}},
         raw_graph(step("a"), end()),
         raw_graph(step("a", requires_qa_signoff=True), end(), edge("a", "end")),
         raw_graph(step("a", requirements=[gate()]), end(), edge("a", "end")),

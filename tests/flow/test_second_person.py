@@ -6,19 +6,23 @@ import pytest
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.authority import WITNESSED
+from models.flow.authority import WITNESSED, demanded
+from models.flow.graph import parse_graph
 from models.flow.state import Ref
-from tests.flow.scene import Scene, end, gate, graph, kinds, of_type, step
+from models.flow.validate import problems_of
+from tests.flow.scene import Scene, end, gate, kinds, of_type, raw_graph, step
 
 WHY = "agreed with the customer"
 REF = Ref(0, "a")
 
 
-def guarded(rule: Any = True) -> Scene:
-    """One subject at a step with a gate and a rule for deviations."""
-    return Scene(
-        graph(step("a", requirements=[gate()], config={"deviation": {"second_person": rule}}), step("b"), end())
-    )
+def guarded(rule: Any = True, everywhere: Any = None) -> Scene:
+    """One subject at a step with a gate and a rule for deviations, and perhaps one for the whole process."""
+    raw = raw_graph(step("a", requirements=[gate()], config={"deviation": {"second_person": rule}}), step("b"), end())
+    if everywhere is not None:
+        raw["config"] = {"deviation": {"second_person": everywhere}}
+    assert problems_of(raw) == ()
+    return Scene(parse_graph(raw))
 
 
 ASKED: dict[str, Any] = {
@@ -49,9 +53,22 @@ def test_one_alone_is_refused_and_two_are_named(deviation: str) -> None:
     assert kinds(scene.events).index("deviation_confirmed") == kinds(scene.events).index("command_refused") + 1
 
 
-@pytest.mark.parametrize(("rule", "refused"), [(["move"], False), (["skip"], True), (False, False), ("skip", False)])
+@pytest.mark.parametrize(("rule", "refused"), [(["move"], False), (["skip"], True), (False, False)])
 def test_a_step_may_demand_it_for_some_deviations_only(rule: Any, refused: bool) -> None:
     assert guarded(rule).do("skip", "sue", reason=WHY).refused is refused
+
+
+@pytest.mark.parametrize(
+    ("rule", "everywhere", "refused"),
+    [(["move"], ["skip"], True), (["move"], True, True), (False, True, True), (False, ["move"], False)],
+)
+def test_what_the_process_demands_adds_to_what_a_step_does(rule: Any, everywhere: Any, refused: bool) -> None:
+    assert guarded(rule, everywhere).do("skip", "sue", reason=WHY).refused is refused
+
+
+def test_where_nothing_is_concerned_the_process_demands_nobody() -> None:
+    assert demanded(guarded(everywhere=True).graph, [], "skip") is False
+    assert demanded(guarded(False, everywhere=True).graph, ["b"], "skip") is True
 
 
 @pytest.mark.parametrize(("second", "code"), [("sue", "self_confirmation"), ("bob", "forbidden")])
