@@ -4,8 +4,8 @@ Calendars change seldom and are read often: a worker keeps those of a tenant for
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
@@ -14,18 +14,35 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from models.flow.facts import Deadlines
+from models.flow.facts import Deadlines, Done
 from models.flow.graph import Graph, Step, timer_of
 from models.flow.policies import escalation_of
-from models.flow.state import State
+from models.flow.state import Ref, State, execution_id
 from models.store.calendars import DEFAULT_KEY, calendars_of
-from models.store.reading import fetch_one
+from models.store.reading import fetch, fetch_one
 from models.working_time import NeverOpenError, WorkingCalendar, before, due_after, moved_by_hold
 
 KEPT: Final = 5.0
 """Seconds until a changed calendar is seen by every worker."""
 
 _SITE = text("SELECT context ->> 'site' AS site FROM workflow_instance WHERE tenant_id = :tenant AND id = :instance")
+
+_BEHIND = text(
+    """
+    SELECT DISTINCT ON (e.id) e.id,
+           CASE WHEN j.kind IN ('reminder_sent', 'execution_escalated') THEN CAST(j.data ->> 'mark' AS int) + 1
+                WHEN j.kind = 'execution_restored' THEN COALESCE(CAST(j.data ->> 'mark' AS int), 0)
+                ELSE 0 END AS mark
+    FROM step_execution e JOIN journal j
+      ON (j.tenant_id, j.instance_id) = (e.tenant_id, e.workflow_instance_id)
+     AND j.kind IN ('reminder_sent', 'execution_escalated', 'execution_restored', 'due_changed')
+     AND e.subject_no = ANY(j.subjects) AND j.data #>> '{ref,1}' = e.step_key
+     AND CAST(j.data #>> '{ref,2}' AS int) = e.visit_number AND j.data #>> '{ref,3}' = e.branch
+    WHERE e.tenant_id = :tenant AND e.id = ANY(:ids)
+    ORDER BY e.id, j.seq DESC
+    """
+)
+"""How many reminders and levels of an execution were told, by the last event that says so; without one, none."""
 
 
 class Calendars:
@@ -73,6 +90,24 @@ class Clock:
     async def snoozed(self, step: Step, until: datetime) -> Deadlines:
         """What becomes of reminders and levels when an execution is due at another moment."""
         return Deadlines(due_at=until, marks=marks_of(step, await self._calendar(), until))
+
+    async def with_marks(self, graph: Graph, done: Mapping[Ref, Done]) -> dict[Ref, Done]:
+        """Completed executions with the reminders and levels that they had, and how many of these were behind."""
+        timed = {
+            execution_id(self.instance, ref): (ref, one.due_at)
+            for ref, one in done.items()
+            if one.due_at is not None and escalation_of(graph.steps[ref.step]).has_moments
+        }
+        if not timed:
+            return dict(done)
+        calendar = await self._calendar()
+        rows = await fetch(self.session, _BEHIND, tenant=self.tenant, ids=list(timed))
+        behind = {row["id"]: row["mark"] for row in rows}
+        found = dict(done)
+        for identity, (ref, due) in timed.items():
+            marks = marks_of(graph.steps[ref.step], calendar, due)
+            found[ref] = replace(found[ref], marks=marks, mark=behind.get(identity, 0))
+        return found
 
     async def moved(self, state: State, now: datetime) -> dict[datetime, datetime]:
         """Deadlines of a state on hold → where they lie when it goes on now; empty where all moves by the time held."""

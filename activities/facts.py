@@ -259,7 +259,7 @@ class Reading:
             computed=await computed_of(self.session, self.tenant, self.graph, batch, now),
             closed=tuple((ref, str(e.status)) for ref, e in batch.everything() if e.status not in OPEN),
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
-            done=batch.done,
+            done=await clock.with_marks(self.graph, batch.done) if batch.done else {},
             numbers=batch.numbers,
             nested=await self._nested(batch, [*targets, *entering], ended, everybody=bool(entering)),
         )

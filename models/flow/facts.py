@@ -139,6 +139,7 @@ class Done:
     Attributes:
         at: when it was completed, UTC; `by` whom (None: the engine).
         assignee, due_at, limit_at, lot: as they were.
+        marks: its reminders and escalation levels, of which `mark` were behind when it was completed.
         successors: of its subject, in the order in which they were entered.
         with_it: successors of the others of its batch, who went on together.
         ended_as: the terminal status of its subject, where that has ended.
@@ -149,6 +150,8 @@ class Done:
     assignee: str | None = None
     due_at: datetime | None = None
     limit_at: datetime | None = None
+    marks: tuple[datetime, ...] = ()
+    mark: int = 0
     lot: str = ""
     successors: tuple[Successor, ...] = ()
     with_it: tuple[Successor, ...] = ()

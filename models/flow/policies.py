@@ -96,6 +96,11 @@ class Escalation:
     """Working time before the due time, longest first."""
     levels: tuple[Level, ...] = ()
 
+    @property
+    def has_moments(self) -> bool:
+        """Whether anything happens besides being late."""
+        return bool(self.remind_before or self.levels)
+
 
 _NOBODY = Assignment()
 _NOTHING = Escalation()

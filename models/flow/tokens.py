@@ -102,6 +102,7 @@ def restore(state: State, event: ev.ExecutionRestored) -> None:
         due_at=event.due_at,
         limit_at=event.limit_at,
         marks=event.marks,
+        mark=event.mark,
         lot=event.lot,
     )
     put(state, event.ref, token)

@@ -52,6 +52,8 @@ def undo(moment: Moment, command: cmd.Undo) -> Events:
         assignee=done.assignee,
         due_at=done.due_at,
         limit_at=done.limit_at,
+        marks=done.marks,
+        mark=done.mark,
         lot=done.lot,
     )
     return settled(moment, (*back, restored))

@@ -13,7 +13,7 @@ from models.flow import events as ev
 from models.flow.authority import PERMISSIONS as DEVIATIONS
 from models.flow.batch import Decision, Outcome, decide_all
 from models.flow.cohorts import pack, unpack
-from models.flow.evolve import fold
+from models.flow.evolve import apply, fold
 from models.flow.facts import (
     Assigned,
     Barred,
@@ -128,8 +128,8 @@ class Scene:
     outcomes: list[Outcome] = field(default_factory=list)
     target: Target | None = None
     _commands: int = 0
-    _left: dict[Ref, tuple[int, int]] = field(default_factory=dict)
-    """Where the completion of an execution stands in `events`, and in which record."""
+    _left: dict[Ref, tuple[int, int, Token]] = field(default_factory=dict)
+    """Where the completion of an execution stands in `events`, in which record, and what it was until then."""
 
     def __post_init__(self) -> None:
         """Begin."""
@@ -145,11 +145,12 @@ class Scene:
             if outcome.refused:
                 check_refusal(outcome)
         recorded = [item.event for item in unpack(pack(decision.happened))]
-        before, self.state = self.state, fold(self.state, recorded)
+        before, self.state = self.state, self.state.copy()
         self.state.seq += bool(recorded)
         for place, event in enumerate(recorded, start=len(self.events)):
             if isinstance(event, ev.ExecutionCompleted):
-                self._left[event.ref] = place, self.state.seq
+                self._left[event.ref] = place, self.state.seq, self.state.tokens[event.ref]
+            apply(self.state, event)
         self.events += recorded
         self.outcomes += decision.outcomes
         self._open_gates(recorded)
@@ -336,21 +337,26 @@ class Scene:
         closed = self._closed()
         found: dict[Ref, Done] = {}
         migrated = max((n for n, event in enumerate(self.events) if isinstance(event, ev.InstanceMigrated)), default=-1)
-        for ref, (place, record) in self._left.items():
+        for ref, (place, record, token) in self._left.items():
             if place < migrated:
                 continue  # a migration was built on it
             completed = self.events[place]
             assert isinstance(completed, ev.ExecutionCompleted)
             together = [
                 other
-                for other, (_, other_record) in self._left.items()
+                for other, (_, other_record, _) in self._left.items()
                 if other != ref and (other.step, other_record) == (ref.step, record)
             ]
             batched = self.graph.steps[ref.step].requires_batch_completion
             found[ref] = Done(
                 at=completed.at,
                 by=completed.by,
-                assignee=completed.by,
+                assignee=token.assignee,
+                due_at=token.due_at,
+                limit_at=token.limit_at,
+                marks=token.marks,
+                mark=token.mark,
+                lot=token.lot,
                 successors=self._successors(ref, closed),
                 with_it=tuple(s for other in together for s in self._successors(other, closed)) if batched else (),
                 ended_as=self._end_of(ref.subject),

@@ -6,7 +6,7 @@ from typing import Any
 from models.flow import events as ev
 from models.flow.facts import Deadlines
 from models.flow.state import Ref
-from models.flow.timing import next_deadline
+from models.flow.timing import late, next_deadline
 from models.flow.validate import problems_of
 from tests.flow.scene import NOW, Scene, edge, end, graph, hold, kinds, raw_graph, resume, step
 
@@ -41,6 +41,41 @@ def test_a_ladder_is_climbed_level_by_level() -> None:
     }
     assert scene.token().assignee == "chief"
     assert next_deadline(scene.state) is None
+
+
+def undone_after(complete: timedelta, undo: timedelta) -> Scene:
+    """Reminders after 4 and 7 of 8 hours and a level 4 hours later; completed and undone so long after entry."""
+    scene = Scene(graph(escalating({"after": "PT4H", "action": "notify"}, remind=("PT4H", "PT1H")), step("b"), end()))
+    scene.pass_time(hours=4)
+    scene.ring()
+    scene.now = NOW + complete
+    scene.do("complete", "ann")
+    scene.now = NOW + undo
+    scene.do("undo", "ann", Ref(0, "a"), reason="a slip of the hand")
+    return scene
+
+
+def test_an_undone_completion_has_the_reminders_and_levels_again_that_were_ahead() -> None:
+    scene = undone_after(timedelta(hours=5), timedelta(hours=5, minutes=10))
+    assert next_deadline(scene.state) == NOW + timedelta(hours=7)
+    scene.now = NOW + timedelta(hours=7)
+    assert [(event.kind, event.mark) for event in scene.ring()] == [("reminder_sent", 1)]
+    scene.now = NOW + timedelta(hours=12)
+    assert kinds(scene.ring()) == ["execution_overdue", "execution_escalated"]
+
+
+def test_a_reminder_whose_moment_came_while_it_was_completed_is_caught_up_with_after_the_undo() -> None:
+    scene = undone_after(timedelta(hours=6, minutes=55), timedelta(hours=7, minutes=5))
+    assert late(scene.state, scene.now) == (Ref(0, "a"),)
+    assert [(event.kind, event.mark) for event in scene.ring()] == [("reminder_sent", 1)]
+
+
+def test_what_was_reminded_of_before_is_not_reminded_of_again_however_often_it_is_undone() -> None:
+    scene = undone_after(timedelta(hours=5), timedelta(hours=5, minutes=10))
+    scene.do("complete", "ann")
+    scene.do("undo", "ann", Ref(0, "a"), reason="and once more")
+    assert scene.ring() == ()
+    assert (scene.token().mark, len(scene.token().marks)) == (1, 3)
 
 
 def test_who_looks_after_days_finds_every_level_in_its_order() -> None:

@@ -20,6 +20,7 @@ from models.flow.facts import Computed, Deadlines
 from models.flow.folding import fold_packed
 from models.flow.graph import Step
 from models.flow.incidents import INCIDENTS
+from models.flow.policies import escalation_of
 from models.flow.routing import POSITIVE, allowed_results
 from models.flow.state import Ref, State
 from models.flow.status import INSTANCE_CLOSED, WORKABLE, InstanceStatus
@@ -185,14 +186,17 @@ def _deviation(data: st.DataObject, scene: Scene, kind: str, actor: str, ref: Re
     actor = data.draw(st.sampled_from(["sue", "sue", "chief", actor]), label="supervisor")
     reason = data.draw(st.sampled_from([REASON, REASON, REASON, "short"]), label="reason")
     step = data.draw(st.sampled_from([*scene.graph.steps, *scene.graph.steps, "ghost"]), label="to")
+    second = data.draw(st.sampled_from([None, "chief", "ann"]), label="second person")
     match kind:
         case "skip":
             to_step = data.draw(st.sampled_from([None, None, step]), label="skip to")
             words = [*allowed_results(scene.graph, scene.graph.steps[ref.step]), "", "pass"]
             word = data.draw(st.sampled_from(words), label="word")
-            return command(kind, actor, ref, reason=reason, to_step=to_step, decision_result=word)
+            return command(
+                kind, actor, ref, reason=reason, to_step=to_step, decision_result=word, confirmed_by=second
+            )
         case "move" | "rewind":
-            return command(kind, actor, ref, reason=reason, to_step=step)
+            return command(kind, actor, ref, reason=reason, to_step=step, confirmed_by=second)
         case "add":
             names = tuple(f"new{len(scene.events)}-{number}" for number in range(data.draw(st.integers(1, 2))))
             to_step = data.draw(st.sampled_from([None, step]), label="join at")
@@ -349,6 +353,7 @@ def check_state(scene: Scene) -> None:
     _check_batches(state)
     _check_incidents(scene)
     _check_visits(scene)
+    _check_clock(scene)
 
 
 def _check_branches(state: State) -> None:
@@ -410,6 +415,29 @@ def _check_visits(scene: Scene) -> None:
                 assert ref.visit == seen[ref.subject, ref.step]
             case _:
                 pass
+
+
+def _check_clock(scene: Scene) -> None:
+    """Each reminder and level comes once and in its order, also where a completion between them was undone.
+
+    Which there are is the policy's word; after a migration that of the version under which the execution was entered.
+    """
+    told: dict[Ref, int] = {}
+    for event in scene.events:
+        match event:
+            case ev.ExecutionEntered(ref=ref) | ev.DueChanged(ref=ref):
+                told[ref] = 0
+            case ev.ReminderSent(ref=ref, mark=mark) | ev.ExecutionEscalated(ref=ref, mark=mark):
+                assert mark == told[ref]
+                told[ref] += 1
+            case _:
+                pass
+    for ref, token in scene.state.tokens.items():
+        assert token.mark == told[ref]
+        if not scene.state.process_id:
+            policy = escalation_of(scene.graph.steps[ref.step])
+            moments = len(policy.remind_before) + len(policy.levels)
+            assert len(token.marks) == (moments if token.due_at is not None else 0)
 
 
 PATIENCE = 40

@@ -60,7 +60,11 @@ class ExecutionReassigned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRestored:
-    """A completion was undone: the same execution is open again, with its evidence, in the hands of `assignee`."""
+    """A completion was undone: the same execution is open again, with its evidence, in the hands of `assignee`.
+
+    Its clock goes on: of its reminders and escalation levels `mark` are behind, and those whose moment came while it
+    was completed are caught up with.
+    """
 
     kind: Literal["execution_restored"] = "execution_restored"
     ref: Ref
@@ -71,6 +75,7 @@ class ExecutionRestored:
     due_at: datetime | None = None
     limit_at: datetime | None = None
     marks: tuple[datetime, ...] = ()
+    mark: int = 0
     lot: str = ""
 
 
