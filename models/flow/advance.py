@@ -1,29 +1,25 @@
-"""Leaving a step and entering the next: sign-off, batch, route, visit limits, forks, joins, terminal steps, children.
+"""Leaving a step for the next one: sign-off, batch, route, visit limits.
 
 `give` is the one door through which a finished piece of work goes, whoever or whatever finished it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from models.flow import events as ev
-from models.flow.branches import branch_of, fork_of, is_within, name_of
 from models.flow.ending import end_of_instance
+from models.flow.entering import end_subject, enter
 from models.flow.errors import FlowError
-from models.flow.facts import Assigned, Computed, Deadlines
-from models.flow.graph import Edge, EdgeType, Graph, Step, StepType
+from models.flow.facts import Computed
+from models.flow.forking import fork, onward
+from models.flow.graph import StepType
 from models.flow.incidents import resolve, stop
-from models.flow.moment import Given, Moment, given_before
-from models.flow.nesting import ask_for_children
-from models.flow.policies import assignment_of
-from models.flow.regions import region
+from models.flow.moment import Events, Given, Moment, given_before
 from models.flow.routing import Way, choose, within_limits
 from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus
-
-Events = tuple[ev.Event, ...]
 
 
 def start_subjects(moment: Moment, subjects: int) -> Events:
@@ -210,142 +206,3 @@ def into_context(moment: Moment, values: Mapping[str, Any], step: str) -> Events
         return ()
     reason = f"by the step '{moment.graph.steps[step].name}'"
     return (ev.InstanceAmended(at=moment.now, by=None, changes={"context_at": dict(values)}, reason=reason),)
-
-
-def onward(moment: Moment, origin: Ref, step: Step, *, lot: str = "") -> Events:
-    """Into the next step on the same branch; at its join the branch ends, and waits there for the others.
-
-    Whoever was moved into a fork within the branch finds a join there for which the branch does not wait.
-    """
-    is_join = step.step_type == StepType.JOIN and bool(origin.branch)
-    if is_join and step.key not in region(moment.graph, branch_of(origin.branch).fork):
-        return _arrive(moment, origin, step, lot)
-    visit = moment.visits(origin.subject, step.key).last + 1
-    return enter(moment, Ref(origin.subject, step.key, visit, origin.branch), step, lot=lot)
-
-
-def fork(moment: Moment, ref: Ref, given: Given) -> Events:
-    """Leave a fork by all its default edges at once, one branch for each.
-
-    Raises:
-        FlowError: no_route, visit_limit_reached; then no branch is entered.
-    """
-    completed = ev.ExecutionCompleted(
-        ref=ref, at=moment.now, by=given.by, route="fork", notes=given.notes, forced=given.forced
-    )
-    left = (*resolve(moment, ref, given.by, "completed"), completed)
-    lot = moment.state.tokens[ref].lot
-    return (*left, *begin_branches(moment.after(left), ref, lot, limited=given.forced is None))
-
-
-def begin_branches(moment: Moment, ref: Ref, lot: str, *, limited: bool) -> Events:
-    """Every branch of a fork that has been left, until one of them ends it."""
-    happened: Events = ()
-    edges = moment.graph.leaving(ref.step, EdgeType.DEFAULT)
-    if not edges:
-        raise FlowError("no_route", step=moment.graph.steps[ref.step].name)
-    for number, edge in enumerate(edges, start=1):
-        branch = name_of(ref.branch, ref.step, ref.visit, number)
-        entered = _begin_branch(moment, ref._replace(branch=branch), edge, lot, limited=limited)
-        happened, moment = (*happened, *entered), moment.after(entered)
-        if any(_ends_fork(event, ref.branch) for event in entered):
-            break
-    return happened
-
-
-def _begin_branch(moment: Moment, origin: Ref, edge: Edge, lot: str, *, limited: bool) -> Events:
-    way = Way(moment.graph.steps[edge.to_step], edge.edge_type)
-    if limited:
-        way = within_limits(moment.graph, way, lambda key: moment.visits(origin.subject, key))
-    return onward(moment, origin, way.step or moment.graph.steps[edge.to_step], lot=lot)
-
-
-def _ends_fork(event: ev.Event, outer: str) -> bool:
-    """A branch that was enough for the join, or brought the subject to its end: the others are not begun."""
-    joined = isinstance(event, ev.ExecutionEntered) and event.ref.branch == outer
-    return joined or isinstance(event, ev.SubjectFinished)
-
-
-def _arrive(moment: Moment, origin: Ref, join: Step, lot: str) -> Events:
-    """A branch came to its join. Once enough are there, the rest is closed and the subject goes on undivided."""
-    arrived = ev.BranchArrived(ref=origin, at=moment.now, branch=origin.branch, join=join.key)
-    fork = fork_of(origin.branch)
-    there = {
-        one.branch: None
-        for one in moment.state.arrived.get(origin.subject, ())
-        if one.join == join.key and fork_of(one.branch) == fork
-    } | {origin.branch: None}
-    if len(there) < _required(moment.graph, join, branch_of(origin.branch).fork):
-        return (arrived,)
-    late = [ref for ref in moment.state.forked.get(origin.subject, ()) if is_within(ref.branch, fork) and ref != origin]
-    closed = close_branches(moment, late, f"enough branches came to '{join.name}'")
-    visit = moment.visits(origin.subject, join.key).last + 1
-    joined = Ref(origin.subject, join.key, visit, branch_of(origin.branch).outer)
-    return (arrived, *closed, *enter(moment, joined, join, lot=lot))
-
-
-def _required(graph: Graph, join: Step, fork: str) -> int:
-    """How many branches the join waits for: all, unless it says another number."""
-    branches = len(graph.leaving(fork, EdgeType.DEFAULT))
-    wanted = (join.config.get("join") or {}).get("require", "all")
-    return branches if wanted == "all" else min(int(wanted), branches)
-
-
-def close_branches(moment: Moment, refs: Iterable[Ref], reason: str) -> Events:
-    """Executions of other branches that are not needed any more."""
-    closed: list[ev.Event] = []
-    for ref in refs:
-        closed += resolve(moment, ref, None, "closed")
-        closed.append(
-            ev.ExecutionDiverted(ref=ref, at=moment.now, by=None, how="join", status="cancelled", reason=reason)
-        )
-    return tuple(closed)
-
-
-def enter(moment: Moment, ref: Ref, step: Step, *, lot: str = "") -> Events:
-    """Put a subject at a step; a terminal one without gates ends at once (no facts are needed for that)."""
-    deadlines = moment.facts.deadlines.get(step.key, _NO_DEADLINES)
-    assigned = None if step.ends_on_entry else moment.facts.assigned.get((ref.subject, step.key))
-    entered = ev.ExecutionEntered(
-        ref=ref,
-        at=moment.now,
-        due_at=deadlines.due_at,
-        limit_at=deadlines.limit_at,
-        marks=deadlines.marks,
-        assignee=(assigned.instead_of or assigned.user) if assigned else None,
-        priority=assignment_of(step).priority,
-        wake_at=deadlines.wake_at,
-        hop=step.moves_by_itself and not step.ends_on_entry and deadlines.wake_at is None,
-        lot=lot,
-    )
-    if step.ends_on_entry:
-        ended = ev.ExecutionCompleted(ref=ref, at=moment.now, by=None, route="terminal")
-        return (entered, ended, *end_subject(moment, ref))
-    return (entered, *_stand_in(moment, ref, assigned), *ask_for_children(moment, ref, step))
-
-
-def _stand_in(moment: Moment, ref: Ref, assigned: Assigned | None) -> Events:
-    """Who would have had it is away: it goes on to whoever stands in, with the trace of it."""
-    if assigned is None or assigned.instead_of is None:
-        return ()
-    to, reason = assigned.user, assigned.reason
-    return (ev.ExecutionReassigned(ref=ref, at=moment.now, by=None, to=to, how="absence", reason=reason),)
-
-
-_NO_DEADLINES = Deadlines()
-
-
-def end_subject(moment: Moment, ref: Ref) -> Events:
-    """The subject at `ref`, which has left already, is at its end, and with it all its other branches."""
-    others = [one for one in moment.state.forked.get(ref.subject, ()) if one != ref]
-    closed = close_branches(moment, others, f"the subject ended at '{moment.graph.steps[ref.step].name}'")
-    return (*closed, finish(moment, ref))
-
-
-def finish(moment: Moment, ref: Ref, terminal_status: str | None = None) -> ev.SubjectFinished:
-    """The subject's end at `ref`, as the step has it unless told."""
-    return ev.SubjectFinished(ref=ref, at=moment.now, terminal_status=terminal_status or _end_of(moment.graph, ref))
-
-
-def _end_of(graph: Graph, ref: Ref) -> str:
-    return graph.steps[ref.step].terminal_status or "completed"

@@ -7,10 +7,8 @@ from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.authority import check_reason
 from models.flow.errors import FlowError
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.state import Ref
-
-Events = tuple[ev.Event, ...]
 
 
 def check_bearer(moment: Moment, ref: Ref) -> None:

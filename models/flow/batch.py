@@ -10,12 +10,12 @@ from typing import Any
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events
 from models.flow.decide import decide
 from models.flow.errors import FlowError
 from models.flow.evolve import apply
 from models.flow.facts import Facts, Visits
 from models.flow.graph import Graph
+from models.flow.moment import Events
 from models.flow.state import Ref, State
 
 

@@ -3,10 +3,9 @@
 from typing import assert_never
 
 from models.flow import commands as cmd
-from models.flow.advance import Events
 from models.flow.incidents import acknowledge, retry
 from models.flow.lots import merge, split
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.subjects import add_subjects, remove_subjects
 from models.flow.undo import undo
 

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, give, start_subjects
+from models.flow.advance import give, start_subjects
 from models.flow.assignment import (
     check_bearer,
     check_not_delegated,
@@ -35,7 +35,7 @@ from models.flow.instance import (
     resume,
 )
 from models.flow.migrating import migrate
-from models.flow.moment import Given, Moment
+from models.flow.moment import Events, Given, Moment
 from models.flow.nesting import child_ended, child_started, retry_child
 from models.flow.recheck import recheck
 from models.flow.signoff import sign_off

@@ -10,13 +10,15 @@ from typing import Literal, assert_never
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, begin_branches, end_subject, enter, onward, settled
+from models.flow.advance import settled
 from models.flow.authority import authorise, confirmed
 from models.flow.branches import within
+from models.flow.entering import end_subject, enter
 from models.flow.errors import FlowError
+from models.flow.forking import begin_branches, onward
 from models.flow.graph import Step, StepType
 from models.flow.incidents import resolve
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.regions import branch_at, open_beside
 from models.flow.routing import choose
 from models.flow.state import Ref

@@ -8,12 +8,12 @@ from typing import Any
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, give, into_context
+from models.flow.advance import give, into_context
 from models.flow.errors import FlowError
 from models.flow.facts import Computed
 from models.flow.graph import Step, StepType
 from models.flow.incidents import stop
-from models.flow.moment import Given, Moment
+from models.flow.moment import Events, Given, Moment
 from models.flow.paths import picked
 from models.flow.state import Ref, Token, call_id
 from models.flow.status import InstanceStatus

@@ -2,10 +2,9 @@
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events
 from models.flow.errors import FlowError
 from models.flow.incidents import resolve
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.status import InstanceStatus
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, settled
+from models.flow.advance import settled
 from models.flow.authority import authorise, confirmed, not_on_hold
 from models.flow.deviations import Diversion, go_to, skip, target_of
 from models.flow.errors import FlowError
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.state import Ref
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, enter
 from models.flow.authority import check_reason
 from models.flow.branches import branch_of
 from models.flow.ending import end_of_instance
+from models.flow.entering import enter
 from models.flow.errors import FlowError
 from models.flow.graph import Graph, Requirement, RequirementType, Step
 from models.flow.incidents import resolve
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.state import Ref, State, Token, child_instance_id
 from models.flow.status import DONE_BUT_OPEN, InstanceStatus
 

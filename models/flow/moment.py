@@ -1,4 +1,4 @@
-"""What one decision sees, and what is handed over when work is done: the two values that the rules pass around."""
+"""What one decision sees, and what is handed over when work is done: the values that the rules pass around."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +12,9 @@ from models.flow.state import State, Token
 
 FORCED_EARLIER = "completed with force before it had to wait"
 """Stands for the reason on later events of a forced execution; the event that made it wait has the reason itself."""
+
+Events = tuple[ev.Event, ...]
+"""What a rule comes to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,9 @@ from models.flow.errors import FlowError
 from models.flow.facts import Child, EndedChild
 from models.flow.graph import Requirement, RequirementType, Step
 from models.flow.incidents import RESOLVING, RETRIES, resolve
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.state import Ref, child_instance_id, incident_id
 from models.flow.status import InstanceStatus
-
-Events = tuple[ev.Event, ...]
 
 RETRY_NEEDS = RESOLVING
 """Permission to start failed children again."""

@@ -2,12 +2,12 @@
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, give, release_batch
+from models.flow.advance import give, release_batch
 from models.flow.engine_steps import look
 from models.flow.errors import FlowError
 from models.flow.graph import Step
 from models.flow.incidents import stop
-from models.flow.moment import Given, Moment
+from models.flow.moment import Events, Given, Moment
 from models.flow.rejecting import send_back
 from models.flow.state import Ref, Token
 from models.flow.status import DONE_BUT_OPEN, ExecutionStatus, InstanceStatus

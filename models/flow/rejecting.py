@@ -3,12 +3,12 @@
 The engine does it: the approver needs no permission but to answer. Visit limits hold, unlike for deviations of people.
 """
 
-from models.flow.advance import Events, settled
+from models.flow.advance import settled
 from models.flow.deviations import Diversion, go_to, target_of
 from models.flow.errors import FlowError
 from models.flow.graph import Step
 from models.flow.incidents import stop
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.routing import Way, within_limits
 from models.flow.state import Ref
 

@@ -2,11 +2,11 @@
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, leave, release_batch, wait, way_on
+from models.flow.advance import leave, release_batch, wait, way_on
 from models.flow.ending import end_of_instance
 from models.flow.errors import FlowError
 from models.flow.incidents import refuse_with_incident
-from models.flow.moment import Moment, given_before
+from models.flow.moment import Events, Moment, given_before
 from models.flow.state import Ref, State
 from models.flow.status import ExecutionStatus
 

@@ -2,11 +2,12 @@
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, enter, finish, settled
+from models.flow.advance import settled
 from models.flow.authority import authorise, confirmed, not_on_hold
 from models.flow.deviations import divert, target_of
+from models.flow.entering import enter, finish
 from models.flow.errors import FlowError
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.state import Ref
 
 MOST_SUBJECTS = 10_000

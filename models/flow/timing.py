@@ -10,12 +10,13 @@ from itertools import chain
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, enter, settled
+from models.flow.advance import settled
 from models.flow.deviations import divert
+from models.flow.entering import enter
 from models.flow.errors import FlowError
 from models.flow.graph import EdgeType, Step
 from models.flow.incidents import stop
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.policies import Level, LevelAction, level_at
 from models.flow.routing import Way, within_limits
 from models.flow.state import Ref, State, Token

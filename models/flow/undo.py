@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from models.flow import commands as cmd
 from models.flow import events as ev
-from models.flow.advance import Events, settled
+from models.flow.advance import settled
 from models.flow.authority import PERMISSIONS, check_reason, not_on_hold
 from models.flow.deviations import divert, roll_back
 from models.flow.errors import FlowError
 from models.flow.facts import Done, Successor
-from models.flow.moment import Moment
+from models.flow.moment import Events, Moment
 from models.flow.regions import JOIN
 from models.flow.state import Ref
 from models.flow.status import ExecutionStatus
