@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from models.decisions.unary_tests import NotTranslatedError, Tests, cell_of, read_output, read_tests
-from models.flow.step_config import MAX_COLUMNS, MAX_RULES
+from models.flow.routing_shape import MAX_COLUMNS, MAX_RULES
 from models.requirements.expressions import LONGEST, problem_in
 from models.store.refusals import DmnInvalidError, DmnUnsupportedError
 

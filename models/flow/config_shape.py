@@ -1,126 +1,45 @@
-"""The shape of a step's `config`: the keys that the product knows are checked; others are left to whoever set them.
+"""The shape of `config`, of a step and of the whole process: the one entry to all families of settings.
 
-The `config` of the whole process has the product's keys only: a rule that is mistyped would not hold.
+Families are checked where they belong: `working_shape` (whose work, lateness, deviations) and `routing_shape` (how a
+subject goes on by itself). A family that is added has its line in a table there.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
-from models.flow.authority import WITNESSED
-from models.flow.checks import (
-    Check,
-    a_list,
-    an_object,
-    check_fields,
-    duration,
-    entries,
-    key,
-    one_of,
-    text,
-    whole,
-)
-from models.flow.policies import Auto, LevelAction, Revisit
+from models.flow.checks import Check, an_object, check_fields
+from models.flow.graph import DecisionType, StepType
 from models.flow.problems import Problem, problem
+from models.flow.routing_shape import ROUTING
+from models.flow.working_shape import WORKING
 
-HIGHEST_PRIORITY: Final = 100
+FAMILIES: Mapping[str, Check] = {**WORKING, **ROUTING}
+OF_THE_PROCESS: Mapping[str, Check] = {"deviation": WORKING["deviation"]}
+"""What may be set for the whole process, too."""
 
-
-def words(maximum: int) -> Check:
-    """A list of names."""
-
-    def check(name: str, value: Any, path: str) -> Iterator[Problem]:
-        yield from a_list(maximum)(name, value, path)
-        for number, one in enumerate(value if isinstance(value, list | tuple) else ()):
-            yield from text(200)(name, one, f"{path}[{number}]")
-            if isinstance(one, str) and not one.strip():
-                yield problem("missing_field", f"{path}[{number}]", field=name)
-
-    return check
-
-
-def _durations(name: str, value: Any, path: str) -> Iterator[Problem]:
-    yield from a_list(20)(name, value, path)
-    for number, one in enumerate(value if isinstance(value, list | tuple) else ()):
-        if one == "":
-            yield problem("bad_duration", f"{path}[{number}]")
-        yield from duration(name, one, f"{path}[{number}]")
-
-
-def _levels(name: str, value: Any, path: str) -> Iterator[Problem]:
-    yield from a_list(20)(name, value, path)
-    for number, one in enumerate(value if isinstance(value, list | tuple) else ()):
-        place = f"{path}[{number}]"
-        yield from check_fields(one, place, _LEVEL)
-        yield from _needs(one, place)
-
-
-def _needs(level: Any, path: str) -> Iterator[Problem]:
-    """What an action cannot do without."""
-    if not isinstance(level, Mapping):
-        return
-    for action, needed in _NEEDED.items():
-        if level.get("action") == action and not level.get(needed):
-            yield problem("missing_field", f"{path}.{needed}", field=needed)
-
-
-def _witnessed(name: str, value: Any, path: str) -> Iterator[Problem]:
-    """All deviations (true), none, or a list of some."""
-    if not isinstance(value, bool | list | tuple):
-        yield problem("wrong_type", path, field=name, expected="true, false or a list of deviations")
-    for number, one in enumerate(entries(value)):
-        yield from one_of("unknown_word", sorted(WITNESSED))(name, one, f"{path}[{number}]")
-
-
-def _object(fields: Mapping[str, Check]) -> Check:
-    def check(_name: str, value: Any, path: str) -> Iterator[Problem]:
-        yield from check_fields(value, path, fields)
-
-    return check
-
-
-_PRIORITY = whole(-HIGHEST_PRIORITY, HIGHEST_PRIORITY)
-_NEEDED: Final = {
-    LevelAction.REASSIGN: "to",
-    LevelAction.RAISE_PRIORITY: "priority",
-    LevelAction.START_PROCESS: "process_key",
-}
-_LEVEL: Mapping[str, Check] = {
-    "after": duration,
-    "action": one_of("unknown_word", LevelAction),
-    "to": words(50),
-    "priority": _PRIORITY,
-    "process_key": key,
-}
-CONFIG_FIELDS: Mapping[str, Check] = {
-    "assignment": _object(
-        {
-            "roles": words(50),
-            "users": words(500),
-            "rule": text(2_000),
-            "revisit": one_of("unknown_word", Revisit),
-            "not_who_did": words(100),
-            "auto": one_of("unknown_word", Auto),
-            "priority": _PRIORITY,
-        }
-    ),
-    "escalation": _object({"remind_before": _durations, "levels": _levels}),
-    "deviation": _object({"second_person": _witnessed}),
-}
-"""Key → its check. A family of settings that is added has its line here."""
-PROCESS_FIELDS: Mapping[str, Check] = {"deviation": CONFIG_FIELDS["deviation"]}
-"""The families that may be set for the whole process."""
-
-
-def process_config(_name: str, value: Any, path: str) -> Iterator[Problem]:
-    """The `config` of the whole process."""
-    yield from check_fields(value, path, PROCESS_FIELDS)
+_NEEDED = ((StepType.MESSAGE, "event"), (StepType.AUTOMATIC, "action"))
 
 
 def step_config(name: str, value: Any, path: str) -> Iterator[Problem]:
-    """The known keys of a step's `config`."""
+    """The `config` of a step: the keys that the product knows; others are left to whoever set them."""
     yield from an_object(name, value, path)
     if not isinstance(value, Mapping):
         return
-    for known, check in CONFIG_FIELDS.items():
+    for known, check in FAMILIES.items():
         if value.get(known) is not None:
             yield from check(known, value[known], f"{path}.{known}")
+
+
+def process_config(_name: str, value: Any, path: str) -> Iterator[Problem]:
+    """The `config` of the whole process: no other keys, for a rule that is mistyped would not hold."""
+    yield from check_fields(value, path, OF_THE_PROCESS)
+
+
+def needed_config(raw: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    """The family that a step cannot do without, by its type or by how it decides."""
+    config = raw.get("config")
+    needed = next((family for kind, family in _NEEDED if raw.get("step_type") == kind), None)
+    if raw.get("decision_type") == DecisionType.DECISION_TABLE:
+        needed = "decision_table"
+    if needed is not None and (not isinstance(config, Mapping) or config.get(needed) is None):
+        yield problem("missing_field", f"{path}.config.{needed}", field=needed)

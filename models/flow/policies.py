@@ -1,6 +1,6 @@
 """What a step's `config` says about whose work it is and what happens when it is late, as values.
 
-Shapes are checked by `config_shape.py` before a process is published; what is read here has passed that.
+Shapes are checked by `working_shape.py` before a process is published; what is read here has passed that.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,11 +24,11 @@ from models.flow.checks import (
     whole,
     words,
 )
-from models.flow.config_shape import process_config, step_config
+from models.flow.config_shape import needed_config, process_config, step_config
 from models.flow.durations import parse_duration
 from models.flow.graph import DecisionType, EdgeType, RequirementType, StepType, requirement_key
 from models.flow.problems import Problem, problem
-from models.flow.step_config import edge_config, routing_config
+from models.flow.routing_shape import edge_config
 
 MAX_STEPS, MAX_EDGES, MAX_REQUIREMENTS, MAX_ITEMS = 500, 5_000, 100, 500
 LONGEST_CONDITION, LONGEST_RESULT, MAX_RESULTS = 1_000, 100, 50
@@ -120,7 +120,7 @@ def _step_shape(raw: Any, path: str, fields: Mapping[str, Check]) -> Iterator[Pr
     yield from _duplicates(f"{path}.requirements", keys)
     yield from _step_consistency(raw, path)
     if isinstance(raw, Mapping):
-        yield from routing_config(raw, path)
+        yield from needed_config(raw, path)
 
 
 def _duplicates(path: str, keys: list[Any]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from models.decisions.dmn import NAMESPACES, tables_of
 from models.decisions.expressions import expression_problems
 from models.decisions.tables import TableError, outputs_of
 from models.decisions.unary_tests import NotTranslatedError, cell_of, read_output, read_tests
-from models.flow.step_config import routing_config
+from models.flow.config_shape import step_config
 from models.requirements.expressions import Prepared
 from models.store.refusals import DmnInvalidError, DmnUnsupportedError
 
@@ -124,7 +124,7 @@ def publishable(table: Json) -> bool:
         "steps": [{**step, "is_decision_point": True}, {"key": "b", "name": "B", "is_terminal": True}],
         "edges": [],
     }
-    return not [*routing_config(step, "steps[0]"), *expression_problems(graph)]
+    return not [*step_config("config", step["config"], "steps[0].config"), *expression_problems(graph)]
 
 
 @pytest.mark.parametrize("space", NAMESPACES)

@@ -8,7 +8,7 @@ from models.flow.facts import Deadlines
 from models.flow.state import Ref
 from models.flow.timing import late, next_deadline
 from models.flow.validate import problems_of
-from tests.flow.scene import NOW, Scene, edge, end, graph, hold, kinds, raw_graph, resume, step
+from tests.flow.scene import NOW, Scene, edge, end, graph, hold, kinds, of_type, raw_graph, resume, step
 
 LATE = timedelta(hours=8)
 
@@ -59,7 +59,7 @@ def test_an_undone_completion_has_the_reminders_and_levels_again_that_were_ahead
     scene = undone_after(timedelta(hours=5), timedelta(hours=5, minutes=10))
     assert next_deadline(scene.state) == NOW + timedelta(hours=7)
     scene.now = NOW + timedelta(hours=7)
-    assert [(event.kind, event.mark) for event in scene.ring()] == [("reminder_sent", 1)]
+    assert [event.mark for event in of_type(scene.ring(), ev.ReminderSent)] == [1]
     scene.now = NOW + timedelta(hours=12)
     assert kinds(scene.ring()) == ["execution_overdue", "execution_escalated"]
 
@@ -67,7 +67,7 @@ def test_an_undone_completion_has_the_reminders_and_levels_again_that_were_ahead
 def test_a_reminder_whose_moment_came_while_it_was_completed_is_caught_up_with_after_the_undo() -> None:
     scene = undone_after(timedelta(hours=6, minutes=55), timedelta(hours=7, minutes=5))
     assert late(scene.state, scene.now) == (Ref(0, "a"),)
-    assert [(event.kind, event.mark) for event in scene.ring()] == [("reminder_sent", 1)]
+    assert [event.mark for event in of_type(scene.ring(), ev.ReminderSent)] == [1]
 
 
 def test_what_was_reminded_of_before_is_not_reminded_of_again_however_often_it_is_undone() -> None:

@@ -192,9 +192,7 @@ def _deviation(data: st.DataObject, scene: Scene, kind: str, actor: str, ref: Re
             to_step = data.draw(st.sampled_from([None, None, step]), label="skip to")
             words = [*allowed_results(scene.graph, scene.graph.steps[ref.step]), "", "pass"]
             word = data.draw(st.sampled_from(words), label="word")
-            return command(
-                kind, actor, ref, reason=reason, to_step=to_step, decision_result=word, confirmed_by=second
-            )
+            return command(kind, actor, ref, reason=reason, to_step=to_step, decision_result=word, confirmed_by=second)
         case "move" | "rewind":
             return command(kind, actor, ref, reason=reason, to_step=step, confirmed_by=second)
         case "add":

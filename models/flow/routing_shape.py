@@ -1,13 +1,13 @@
-"""Settings of a step that its type asks for: timer, event, action, join, decision table, and what edges compare.
+"""The shape of what says how a subject goes on by itself: timer, event, action, join, decision table, comparisons.
 
-Looks at form only. Whether an expression can be evaluated is checked where expressions are (`api/checking.py`).
+Families of a step's `config`, for `config_shape`. Looks at form only: whether an expression can be evaluated is checked
+where expressions are (`api/checking.py`).
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.flow import checks
-from models.flow.graph import DecisionType, StepType
 from models.flow.problems import Problem, problem
 
 LONGEST_EXPRESSION = 2_000
@@ -95,25 +95,6 @@ _COMPARED: Mapping[str, checks.Check] = {
 }
 
 
-_NEEDED = ((StepType.MESSAGE, "event"), (StepType.AUTOMATIC, "action"))
-
-
-def routing_config(raw: Mapping[str, Any], path: str) -> Iterator[Problem]:
-    """The settings of one step whose fields are of the right type."""
-    config = raw.get("config")
-    config = config if isinstance(config, Mapping) else {}
-    needed = next((family for kind, family in _NEEDED if raw.get("step_type") == kind), None)
-    if raw.get("decision_type") == DecisionType.DECISION_TABLE:
-        needed = "decision_table"
-    if needed is not None and config.get(needed) is None:
-        yield problem("missing_field", f"{path}.config.{needed}", field=needed)
-    for family, check in (
-        ("timer", _timer), ("event", _event), ("action", _action), ("join", _join), ("decision_table", _table),
-    ):  # fmt: skip
-        if config.get(family) is not None:
-            yield from check(config[family], f"{path}.config.{family}")
-
-
 def edge_config(raw: Any, path: str) -> Iterator[Problem]:
     """What an edge out of a decision by measurement compares."""
     config = raw.get("config") if isinstance(raw, Mapping) else None
@@ -123,17 +104,17 @@ def edge_config(raw: Any, path: str) -> Iterator[Problem]:
             yield problem("missing_field", f"{path}.config.measurement_definition", field="measurement_definition")
 
 
-def _timer(raw: Any, path: str) -> Iterator[Problem]:
+def _timer(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     yield from checks.check_fields(raw, path, _TIMER)
     if isinstance(raw, Mapping) and bool(raw.get("duration")) == bool(raw.get("until")):
         yield problem("timer_config", path)
 
 
-def _event(raw: Any, path: str) -> Iterator[Problem]:
+def _event(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     yield from checks.check_fields(raw, path, _EVENT, ("name", "key"))
 
 
-def _action(raw: Any, path: str) -> Iterator[Problem]:
+def _action(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     kind = raw.get("type") if isinstance(raw, Mapping) else None
     own, required = _BY_ACTION.get(kind, ({}, ())) if isinstance(kind, str) else ({}, ())
     yield from checks.check_fields(raw, path, {**_COMMON, **own}, ("type", *required))
@@ -143,7 +124,7 @@ def _action(raw: Any, path: str) -> Iterator[Problem]:
         yield problem("missing_field", f"{path}.process", field="process")
 
 
-def _join(raw: Any, path: str) -> Iterator[Problem]:
+def _join(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     def required(name: str, value: Any, place: str) -> Iterator[Problem]:
         if value != "all":
             yield from checks.whole(1, MAX_COLUMNS)(name, value, place)
@@ -151,7 +132,7 @@ def _join(raw: Any, path: str) -> Iterator[Problem]:
     yield from checks.check_fields(raw, path, {"require": required})
 
 
-def _table(raw: Any, path: str) -> Iterator[Problem]:
+def _table(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     yield from checks.check_fields(raw, path, _TABLE, ("inputs", "outputs", "rules"))
     if not isinstance(raw, Mapping):
         return
@@ -171,3 +152,13 @@ def _table(raw: Any, path: str) -> Iterator[Problem]:
                 yield problem("table_width", f"{place}.{name}", cells=len(cells), columns=len(columns[of]), of=of)
             if name == "when" and any(isinstance(cell, str) and len(cell) > LONGEST_EXPRESSION for cell in cells):
                 yield problem("too_long", f"{place}.{name}", field=name, maximum=LONGEST_EXPRESSION)
+
+
+ROUTING: Mapping[str, checks.Check] = {
+    "timer": _timer,
+    "event": _event,
+    "action": _action,
+    "join": _join,
+    "decision_table": _table,
+}
+"""Key of a step's `config` → its check."""
