@@ -8,9 +8,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.projection import Place
+from models.flow import events as ev
 from models.flow.graph import Graph
 from models.requirements.base import RequirementKind
-from models.requirements.registry import close_gates, kind_of, open_gates
+from models.requirements.registry import close_gates, kind_of, open_gates, reopen_gates
+from models.store.audit import Actor
+from models.store.evidence import lock_executions, sealing
 from models.tables import StepExecution
 
 
@@ -33,12 +36,25 @@ async def close_gates_of(
         await close_gates(session, place.tenant, ids, now)
 
 
+async def reopen_gates_of(
+    session: AsyncSession, place: Place, graph: Graph, event: ev.ExecutionRestored, ids: Sequence[UUID], actor: Actor
+) -> None:
+    """Let them begin again what they ended when these executions, open again, were completed."""
+    if event.completed_at is None or not _any_that("reopen", graph, event.ref.step):
+        return
+    locked = await lock_executions(session, place.tenant, ids)
+    links = {one.execution.id: await sealing(session, one) for one in locked}
+    await reopen_gates(session, place.tenant, place.process, graph, links, event.completed_at, event.at)
+    for link in links.values():
+        await link.finish(session, actor, event.at)
+
+
 def gates_follow(graph: Graph, step: str, *, entered: bool) -> bool:
     """Whether a requirement of the step has anything to do when an execution is entered, or ends."""
     return _any_that("open" if entered else "close", graph, step)
 
 
 def _any_that(does: str, graph: Graph, step: str) -> bool:
-    """Whether a requirement of the step has anything to do on entry or at the end; most have not."""
+    """Whether a requirement of the step has anything to do then; most have not."""
     idle = getattr(RequirementKind, does)
     return any(getattr(type(kind_of(one)), does) is not idle for one in graph.steps[step].requirements)

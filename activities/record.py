@@ -25,7 +25,7 @@ from activities.contract import RECORD, Cohort, Recorded, RecordRequest
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
 from activities.escalating import start_escalation, starts_process
-from activities.gates import close_gates_of, gates_follow, open_gates_of
+from activities.gates import close_gates_of, gates_follow, open_gates_of, reopen_gates_of
 from activities.guard import is_rejected_data, retried_where_it_helps
 from activities.journal import event_data
 from activities.locking import Locked, locked_by, locking, missed
@@ -260,7 +260,9 @@ class Writing:
             case ev.ExecutionRestored(ref=ref, at=at, reason=reason):
                 undoing = self.asked.get(cohort.command_id or "")
                 actor = engine_actor(self.place.tenant) if undoing is None else undoing.actor
-                await void_all(session, actor, self.place.ids(ref, cohort.subjects), reason, at)
+                ids = self.place.ids(ref, cohort.subjects)
+                await void_all(session, actor, ids, reason, at)
+                await reopen_gates_of(session, self.place, self.definition.graph, cohort.event, ids, actor)
             case ev.MessageReceived():
                 self.wire.later(self._deliveries(cohort.event, cohort.subjects))
             case ev.ChildRequested(ref=ref):

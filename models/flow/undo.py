@@ -55,6 +55,7 @@ def undo(moment: Moment, command: cmd.Undo) -> Events:
         marks=done.marks,
         mark=done.mark,
         lot=done.lot,
+        completed_at=done.at,
     )
     return settled(moment, (*back, restored))
 

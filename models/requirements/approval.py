@@ -26,7 +26,9 @@ from models.store.approvals import (
     withdraw_uncounted,
 )
 from models.store.delegations import delegations_of
+from models.store.evidence import Projected, Sealing, project
 from models.store.freezing import template_copy
+from models.store.next_round import ask_again
 from models.store.notices import About, Recipients, put_notice
 from models.store.stages import Mode, Stage, parse_stages
 from models.store.views import moment
@@ -167,6 +169,22 @@ class ApprovalKind(RequirementKind):
         """Nobody has to answer any more."""
         await withdraw_pending(look.session, look.tenant_id, execution_ids, now)
 
+    async def reopen(
+        self, look: Look, asked: Sequence[Asked], links: Mapping[UUID, Sealing], closed_at: datetime, now: datetime
+    ) -> None:
+        """Ask again, so that nobody has to: what somebody recalled, or what was answered, stays as it is."""
+        newest = await newest_requests(look.session, look.tenant_id, list(links))
+        withdrawn = [
+            request
+            for gate, executions in asked
+            for execution in executions
+            if (request := newest.get((execution.id, gate.id))) is not None
+            and (request["state"], request["decided_at"]) == (ApprovalState.WITHDRAWN, closed_at)
+        ]
+        rows = [await _ask_again(look, links[one["execution_id"]], one, now) for one in withdrawn]
+        if rows:
+            await project(look.session, look.tenant_id, rows)
+
     async def drop(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:
         """Nobody has to answer for these requirements any more."""
         await withdraw_uncounted(look.session, look.tenant_id, execution_ids, now)
@@ -181,6 +199,20 @@ class ApprovalKind(RequirementKind):
         given_away = await delegations_of(look.session, look.tenant_id, [request["id"]])
         found = request["id"]
         return {"approval": request_json(request, answers.get(found, ()), given_away.get(found, ()))}
+
+
+async def _ask_again(look: Look, link: Sealing, request: RowMapping, now: datetime) -> Projected:
+    """The next round of a request; where its requirement stands then."""
+    again = await ask_again(look.session, link, request["id"], now=now, by=None)
+    link.tell(
+        "approval.requested_again", "approval_request", again,
+        old={"request": str(request["id"]), "state": request["state"], "round": request["round"]},
+        new={"round": request["round"] + 1, "state": "pending"},
+    )  # fmt: skip
+    return Projected(
+        execution_id=request["execution_id"], requirement_id=request["requirement_id"], complete=False,
+        evidence={"approval_request_id": str(again)}, at=now, by=None,
+    )  # fmt: skip
 
 
 async def _live_templates(look: Look, configs: Iterable[ApprovalConfig]) -> dict[Named, Json]:

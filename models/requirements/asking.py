@@ -11,8 +11,8 @@ from models.enums import ApprovalState
 from models.flow.errors import FlowError
 from models.notices.kinds import NoticeKind
 from models.permissions import permissions_of
-from models.requirements.deciding import ANSWERING, finish_request, lock_request, pending_stage
-from models.store.approvals import newest_requests, open_next_round, responses_of, settle_request
+from models.requirements.deciding import finish_request, lock_request, pending_stage
+from models.store.approvals import newest_requests, responses_of, settle_request
 from models.store.delegations import active_person, add_delegation, delegations_of
 from models.store.evidence import bump, check_workable, sealing
 from models.store.gate_errors import (
@@ -23,6 +23,7 @@ from models.store.gate_errors import (
     NotReRequestableError,
     NotTheRequesterError,
 )
+from models.store.next_round import ANSWERING, ask_again
 from models.store.notices import About, Recipients, put_notice
 from models.store.people import Person
 from models.store.stages import Stage
@@ -44,8 +45,8 @@ async def request_again(session: AsyncSession, person: Person, approval_id: UUID
     is_newest = newest[locked.execution.id, request["requirement_id"]]["id"] == approval_id
     if request["state"] not in {ApprovalState.REJECTED, ApprovalState.WITHDRAWN} or not is_newest:
         raise NotReRequestableError(state=request["state"])
-    again = await open_next_round(session, person.tenant_id, approval_id, now=now, by=person.id)
     link = await sealing(session, locked)
+    again = await ask_again(session, link, approval_id, now=now, by=person.id)
     link.tell(
         "approval.requested_again", "approval_request", again,
         old={"request": str(approval_id), "state": request["state"], "round": request["round"]},

@@ -167,6 +167,14 @@ class RequirementKind(ABC):
     async def close(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:  # noqa: B027
         """What must not stay open once executions have left the step."""
 
+    async def reopen(  # noqa: B027
+        self, look: Look, asked: Sequence[Asked], links: Mapping[UUID, Sealing], closed_at: datetime, now: datetime
+    ) -> None:
+        """What `close` ended at `closed_at` and is needed again, because executions are open again.
+
+        `links` are the ends of their chains, for append-only rows and audit entries; the caller finishes them.
+        """
+
     async def drop(self, look: Look, execution_ids: Sequence[UUID], now: datetime) -> None:  # noqa: B027
         """What must not stay open at executions that go on under a version which does not ask for it any more.
 

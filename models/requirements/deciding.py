@@ -31,6 +31,7 @@ from models.store.gate_errors import (
     NotAnApproverError,
     SelfApprovalError,
 )
+from models.store.next_round import ANSWERING
 from models.store.notices import About, Recipients, put_notice
 from models.store.people import Person
 from models.store.stages import Answer, Stage, is_passed
@@ -40,8 +41,6 @@ from models.tables import ApprovalResponse
 
 SELF_APPROVAL_REASON: Final = 10
 """Characters of the reason for deciding on one's own work, where the template allows it at all."""
-ANSWERING: Final = frozenset({"approval.decide", "evidence.give"})
-"""Who may answer where a stage names them; a reader of records may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

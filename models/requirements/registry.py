@@ -26,6 +26,7 @@ from models.requirements.document import DocumentKind
 from models.requirements.form import Form
 from models.requirements.measurement import MeasurementKind
 from models.requirements.signature import SignatureKind
+from models.store.evidence import Sealing
 from models.store.reading import fetch
 from models.store.workers import workers_of
 from models.tables import StepExecution
@@ -208,6 +209,24 @@ async def close_gates(session: AsyncSession, tenant_id: UUID, execution_ids: Seq
     look = Look(session=session, tenant_id=tenant_id)
     for kind in kinds().values():
         await kind.close(look, execution_ids, now)
+
+
+async def reopen_gates(
+    session: AsyncSession,
+    tenant_id: UUID,
+    process_id: UUID,
+    graph: Graph,
+    links: Mapping[UUID, Sealing],
+    closed_at: datetime,
+    now: datetime,
+) -> None:
+    """Let each type begin again what it ended when these executions, open again and locked, were closed."""
+    look = Look(session=session, tenant_id=tenant_id)
+    by_kind: dict[str, list[Asked]] = {}
+    for one in _at_gates(process_id, graph, [link.execution for link in links.values()]):
+        by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
+    for name, asked in by_kind.items():
+        await kinds()[name].reopen(look, asked, links, closed_at, now)
 
 
 async def drop_gates(

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import EvidenceAction
 from models.flow.status import INSTANCE_CLOSED, OPEN
-from models.store.approvals import open_next_round, settle_request
+from models.store.approvals import settle_request
 from models.store.audit import Actor
 from models.store.content import content_hashes
 from models.store.evidence import (
@@ -28,6 +28,7 @@ from models.store.evidence import (
     project,
     sealing,
 )
+from models.store.next_round import ask_again
 from models.store.reading import fetch
 from models.store.signatures import valid_signatures
 from models.tables import SignatureVoid
@@ -157,7 +158,7 @@ async def _reopen(
     await settle_request(session, actor.tenant_id, request["id"], "voided", now)
     again = request["id"]
     if link.execution.status in OPEN:
-        again = await open_next_round(session, actor.tenant_id, request["id"], now=now, by=None)
+        again = await ask_again(session, link, request["id"], now=now, by=None)
     link.tell(
         "approval.voided", "approval_request", request["id"],
         old={"state": request["state"], "round": request["round"], "content_hash": request["content_hash"]},

@@ -87,11 +87,14 @@ def test_an_approval_is_delegated_recalled_requested_again_and_reminded(
         blocked = engineer.post(f"/api/executions/{execution}/complete/", expect=409)
         assert blocked["unmet"][0]["reason"] == "the approval was rejected; correct the work, then request it again"
         third = engineer.post(f"/api/approvals/{again['id']}/re-request/", {"comment": "deburred"}, expect=201)
-    quality_manager.post(f"/api/approvals/{third['id']}/approve/")
+        refused = quality_manager.post(f"/api/approvals/{third['id']}/approve/", expect=409)
+        assert (refused["code"], refused["delegate"]) == ("approval_delegated", deputy.username)
+        deputy.post(f"/api/approvals/{third['id']}/approve/")
     assert engineer.post(f"/api/executions/{execution}/complete/")["outcome"] == "completed"
     assert {
         "approval.recalled",
         "approval.delegated",
+        "approval.delegation_kept",
         "approval.overdue",
         "approval.rejected",
         "approval.approved",

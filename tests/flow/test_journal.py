@@ -120,7 +120,7 @@ def test_undo() -> None:
     asked(scene, by("complete", "ann"))
     assert asked(scene, by("undo", "ann", reason=WHY)) == [
         ("execution_diverted", {"ref": B, "by": "ann", "how": "undo", "status": "rolled_back", "reason": WHY}),
-        ("execution_restored", {"ref": A, "by": "ann", "reason": WHY, "assignee": "ann"}),
+        ("execution_restored", {"ref": A, "by": "ann", "reason": WHY, "assignee": "ann", "completed_at": NOW}),
     ]
 
 
@@ -129,11 +129,12 @@ def test_what_is_undone_comes_back_with_its_deadlines_and_lot() -> None:
     asked(scene, by("complete", "ann"))
     due, limit = NOW + timedelta(hours=1), NOW + timedelta(hours=9)
     facts = scene.facts()
-    facts = replace(facts, done={A: replace(facts.done[A], due_at=due, limit_at=limit, lot="L1")})
+    clock: dict[str, Any] = {"due_at": due, "limit_at": limit, "marks": (due, limit), "mark": 1}
+    facts = replace(facts, done={A: replace(facts.done[A], **clock, lot="L1")})
     decision = decide_all(scene.graph, scene.state, [by("undo", "ann", reason=WHY)], facts, scene.now)
     assert told(item.event for item in decision.happened)[-1] == (
         "execution_restored",
-        {"ref": A, "by": "ann", "reason": WHY, "assignee": "ann", "due_at": due, "limit_at": limit, "lot": "L1"},
+        {"ref": A, "by": "ann", "reason": WHY, "assignee": "ann", **clock, "lot": "L1", "completed_at": NOW},
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -74,6 +75,55 @@ async def test_an_answer_is_delegated_with_a_trace(floor: Floor) -> None:
     assert answer["delegated_from"]["id"] == str(floor.people["quinn"].id)
     assert len(await floor.rows("SELECT * FROM audit_entry WHERE action = 'approval.delegated'")) == 1
     assert await floor.do(verify_tenant, floor.tenant) == []
+
+
+async def handed_on(floor: Floor) -> UUID:
+    """An execution whose approval quinn has handed on to ann, beside one by an approver; the form is part of it."""
+    stage = {"mode": "all", "users": [floor.people["quinn"].username], "roles": ["approver"]}
+    await floor.approve(FORM, gate("ok", "approval", stages=[stage], allow_delegation=True))
+    [execution] = await floor.start()
+    await floor.delegate(execution, "ok", "quinn", to="ann", reason="on leave until Monday")
+    return execution
+
+
+async def test_a_delegation_goes_on_when_the_approval_is_requested_again(floor: Floor) -> None:
+    execution = await handed_on(floor)
+    await floor.decide(execution, "ok", "ava", "rejected", comment="the burr stays")
+    await floor.request_again(execution, "ok", by="bob")
+    assert (await waiting_for(floor, "ann"), await waiting_for(floor, "quinn")) == (1, 0)
+    rows = await floor.rows("SELECT payload FROM outbox WHERE topic = 'notice' ORDER BY id")
+    assert str(floor.people["ann"].id) in rows[-1]["payload"]["recipients"]["users"]
+    await floor.decide(execution, "ok", "ann")
+    await floor.decide(execution, "ok", "ava")
+    assert "ok" not in await floor.unmet(execution)
+    [kept] = await floor.rows("SELECT new, reason FROM audit_entry WHERE action = 'approval.delegation_kept'")
+    assert (kept["new"]["delegate"], kept["reason"]) == (floor.people["ann"].username, "on leave until Monday")
+    assert await floor.do(verify_tenant, floor.tenant) == []
+
+
+async def test_a_delegation_goes_on_when_a_change_of_evidence_reopens_the_approval(floor: Floor) -> None:
+    execution = await handed_on(floor)
+    await floor.decide(execution, "ok", "ann")
+    await floor.give(execution, "form", {"submitted_data": {}}, by="bob")
+    assert (await floor.approval(execution, "ok"))["round"] == 2
+    assert (await waiting_for(floor, "ann"), await waiting_for(floor, "quinn")) == (1, 0)
+    assert await floor.do(verify_tenant, floor.tenant) == []
+
+
+@pytest.mark.parametrize("why", ["did the work", "may not answer any more", "has left"])
+async def test_an_answer_is_its_owners_again_where_the_delegate_cannot_give_it(floor: Floor, why: str) -> None:
+    execution = await handed_on(floor)
+    ann = floor.people["ann"].id
+    if why == "did the work":
+        await floor.give(execution, "form", {"submitted_data": {}}, by="ann")
+    elif why == "has left":
+        await floor.sql("UPDATE user_account SET is_active = false WHERE id = :id", id=ann)
+    else:
+        await floor.sql("UPDATE user_role SET role = 'auditor' WHERE user_id = :id", id=ann)
+    await floor.recall(execution, "ok", by="bob")
+    await floor.request_again(execution, "ok", by="bob")
+    assert await waiting_for(floor, "quinn") == 1
+    assert (await floor.approval(execution, "ok"))["delegations"] == []
 
 
 async def leave(floor: Floor, who: str, stands_in: str) -> None:

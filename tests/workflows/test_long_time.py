@@ -20,7 +20,7 @@ from models.flow.state import Ref
 from models.store.bulk import insert_rows
 from models.store.calendars import WEEKDAYS, calendars_of
 from models.tables import Calendar
-from models.working_time import WorkingCalendar, add, between, due_after
+from models.working_time import WorkingCalendar, add, before, between, due_after
 from tests.support.plant import Plant, edge, end, line, settings_for, step
 from workers.run_worker import core_worker
 from workflows.contract import SEARCH_ATTRIBUTES
@@ -143,6 +143,29 @@ async def test_a_ladder_is_climbed_by_working_days_over_weekends_and_a_quarter_o
         assert near(at, due_after(skipping.calendar, due, days_and_hours))
     await plant.act(instance, "complete", Ref(0, "chase"))
     assert await plant.status(instance, "completed") == "completed"
+
+
+async def test_a_reminder_whose_moment_came_while_the_work_was_completed_is_sent_after_the_undo(
+    skipping: Skipping,
+) -> None:
+    plant = skipping.plant
+    escalation = {"remind_before": ["PT1H"], "levels": [{"after": "PT2H"}]}
+    work = step("work", expected_duration="PT8H", config={"escalation": escalation})
+    instance = await plant.begin(line(work, step("next"), end()))
+    (row,) = await plant.rows("SELECT due_at FROM step_execution WHERE step_key = 'work'")
+    moment = before(skipping.calendar, row["due_at"], timedelta(hours=1))
+    await skipping.wait_for(moment - timedelta(minutes=6))
+    await plant.act(instance, "complete", Ref(0, "work"))
+    await skipping.wait_for(moment)
+    assert await skipping.told(instance, "reminder_sent") == []
+    undone = await plant.act(instance, "undo", Ref(0, "work"), reason="a slip of the hand")
+    assert undone["outcome"] == "undone"
+    await plant.until("SELECT 1 FROM journal WHERE kind = 'reminder_sent'")
+    await skipping.wait_for(due_after(skipping.calendar, row["due_at"], timedelta(hours=2)))
+    await plant.until("SELECT 1 FROM journal WHERE kind = 'execution_escalated'")
+    assert [kind for _, kind in await skipping.told(instance, "reminder_sent", "execution_escalated")] == [
+        "reminder_sent", "execution_escalated",
+    ]  # fmt: skip
 
 
 async def test_a_hold_freezes_the_working_time_left_over_weekends(skipping: Skipping) -> None:

@@ -1,17 +1,21 @@
 """Undo, lots and incidents on real servers: rows, signatures, journal and audit."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from models.db import tenant_session
 from models.flow import undo
 from models.flow.state import Ref
+from models.requirements.asking import recall_request
 from tests.support.plant import Plant, edge, end, line, step
 
 WHY = "a slip of the hand"
 TWO = line(step("one"), step("two"), end("end", "shipped"))
+RELEASE = {"requirement_type": "approval", "name": "Release", "config": {"roles": ["engineer"]}}
+SIGNED = line(step("sign", requirements=[RELEASE]), step("after"), end())
 BATCH = line(step("wash", requires_batch_completion=True), step("pack"), end())
 LOTS = line(
     step("wash", requires_batch_completion=True),
@@ -44,6 +48,56 @@ async def test_an_undone_completion_is_open_again_in_rows_and_its_successor_roll
     assert (0, "two", 2, "pending") in await plant.executions(instance)
     (entry,) = await plant.audited(instance, "execution_restored")
     assert (entry["actor_id"], entry["reason"]) == (plant.people["bob"], WHY)
+
+
+async def forced(plant: Plant) -> UUID:
+    """A step whose approval is pending was completed by force."""
+    instance = await plant.begin(SIGNED)
+    assert (await plant.act(instance, "complete", Ref(0, "sign"), by="quinn", force=WHY))["outcome"] == "advanced"
+    return instance
+
+
+async def test_an_approval_that_was_withdrawn_by_the_completion_is_asked_for_again_by_the_undo(plant: Plant) -> None:
+    instance = await forced(plant)
+    for undone in (1, 2):
+        assert (await take_back(plant, instance, Ref(0, "sign"), by="quinn"))["outcome"] == "undone"
+        requests = await plant.rows("SELECT state, requested_by FROM approval_request ORDER BY round")
+        assert [one["state"] for one in requests] == ["withdrawn"] * undone + ["pending"]
+        assert requests[-1]["requested_by"] is None
+        blocked = await plant.act(instance, "complete", Ref(0, "sign"), by="quinn")
+        assert blocked["code"] == "requirements_unmet"
+        await plant.act(instance, "complete", Ref(0, "sign"), by="quinn", force=WHY)
+    told = await plant.audited(instance, "approval.requested_again")
+    assert [(one["actor_id"], one["new"]["round"]) for one in told] == [(plant.people["quinn"], n) for n in (2, 3)]
+
+
+async def test_what_somebody_recalled_before_the_completion_is_not_asked_for_by_the_undo(plant: Plant) -> None:
+    instance = await plant.begin(SIGNED)
+    [request] = await plant.rows("SELECT id FROM approval_request")
+    async with tenant_session(plant.app, plant.tenant) as session:
+        await recall_request(session, plant.person("bob"), request["id"], "wrong drawing", datetime.now(UTC))
+    await plant.act(instance, "complete", Ref(0, "sign"), by="quinn", force=WHY)
+    await take_back(plant, instance, Ref(0, "sign"), by="quinn")
+    assert await plant.rows("SELECT state FROM approval_request") == [{"state": "withdrawn"}]
+
+
+async def test_the_marks_of_an_undone_completion_stand_in_the_journal_and_those_behind_stay_behind(
+    plant: Plant,
+) -> None:
+    escalation = {"remind_before": ["PT2H", "PT1H"], "levels": [{"after": "PT1H"}]}
+    instance = await plant.begin(
+        line(step("a", expected_duration="PT2H", config={"escalation": escalation}), step("b"), end())
+    )
+    await plant.until("SELECT 1 FROM journal WHERE kind = 'reminder_sent'")
+    (row,) = await plant.rows("SELECT due_at FROM step_execution WHERE step_key = 'a'")
+    for _ in range(2):
+        await plant.act(instance, "complete", Ref(0, "a"))
+        await take_back(plant, instance, Ref(0, "a"))
+    ahead = [row["due_at"] + timedelta(hours=hours) for hours in (-2, -1, 1)]
+    for found in await plant.rows("SELECT data FROM journal WHERE kind = 'execution_restored'"):
+        assert [datetime.fromisoformat(mark) for mark in found["data"]["marks"]] == ahead
+        assert found["data"]["mark"] == 1
+    assert (await plant.kinds(instance)).count("reminder_sent") == 1
 
 
 async def test_a_finished_subject_is_under_way_again_while_its_instance_is_open(plant: Plant) -> None:

@@ -63,7 +63,7 @@ class ExecutionRestored:
     """A completion was undone: the same execution is open again, with its evidence, in the hands of `assignee`.
 
     Its clock goes on: of its reminders and escalation levels `mark` are behind, and those whose moment came while it
-    was completed are caught up with.
+    was completed are caught up with. What was withdrawn at `completed_at`, because it was done, is asked for again.
     """
 
     kind: Literal["execution_restored"] = "execution_restored"
@@ -77,6 +77,7 @@ class ExecutionRestored:
     marks: tuple[datetime, ...] = ()
     mark: int = 0
     lot: str = ""
+    completed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
