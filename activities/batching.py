@@ -118,10 +118,13 @@ class Batch:
         self.add(row, tuple(refs))
 
     def set_apart(self, graph: Graph) -> None:
-        """Put away what the version that the instance is pinned to now does not know."""
+        """Put away what the version that the instance is pinned to now does not know.
+
+        Whoever reads executions by name calls it; whatever else looks at `executions` may then ask the graph.
+        """
         for ref in [ref for ref in self.executions if ref.step not in graph.steps]:
             self.gone[ref] = self.executions.pop(ref)
-            for held in (self.gated, self.signed, self.diverted, self.retried):
+            for held in (self.gated, self.looked, self.signed, self.diverted, self.retried):
                 held.pop(ref, None)
 
     def everything(self) -> Iterator[tuple[Ref, StepExecution]]:

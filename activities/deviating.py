@@ -8,11 +8,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import Batch, ref_of
-from activities.contract import CommandRow
+from activities.command_rows import CommandRow
 from activities.definitions import Definition
 from models.flow.facts import Done, Past, Successor
 from models.flow.graph import Graph
-from models.flow.ids import step_id
 from models.flow.state import Ref
 from models.flow.status import ExecutionStatus
 from models.store.reading import fetch
@@ -86,6 +85,12 @@ _ENDS = text(
     WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no = ANY(:subjects)
       AND terminal_status IS NOT NULL
     """
+)
+
+
+_MIGRATED = text(
+    "SELECT max(at) AS at FROM journal WHERE tenant_id = :tenant AND instance_id = :instance"
+    " AND kind = 'instance_migrated'"
 )
 
 
@@ -170,18 +175,8 @@ async def _add_lots(session: AsyncSession, tenant: UUID, instance: UUID, batch: 
 
 
 async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, pinned: Definition, batch: Batch) -> None:
-    """What is to be undone, as it was, and everything that followed from it.
-
-    What was completed under an earlier version stays: the migration was built on it.
-    """
-    asked = {ref for row in batch.rows if row.kind == "undo" for ref in row.refs}
-    completed = {
-        execution.id: execution
-        for ref, execution in batch.executions.items()
-        if ref in asked
-        and execution.status == ExecutionStatus.COMPLETED
-        and execution.step_id == step_id(pinned.process_id, execution.step_key)
-    }
+    """What is to be undone, as it was, and everything that followed from it."""
+    completed = await _since_the_migration(session, tenant, instance, _completed(batch))
     if not completed:
         return
     keys = {"tenant": tenant, "instance": instance}
@@ -201,6 +196,27 @@ async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, pinned:
     for execution in await _open_of(session, tenant, instance, sorted({ref.subject for ref in opened})):
         if (ref := ref_of(execution)) in opened:
             batch.executions[ref] = batch.diverted[ref] = execution
+
+
+def _completed(batch: Batch) -> dict[UUID, StepExecution]:
+    """What is to be undone, as far as it is completed."""
+    asked = {ref for row in batch.rows if row.kind == "undo" for ref in row.refs}
+    return {
+        execution.id: execution
+        for ref, execution in batch.executions.items()
+        if ref in asked and execution.status == ExecutionStatus.COMPLETED
+    }
+
+
+async def _since_the_migration(
+    session: AsyncSession, tenant: UUID, instance: UUID, completed: Mapping[UUID, StepExecution]
+) -> Mapping[UUID, StepExecution]:
+    """What was completed before a migration stays, also where another one led back: it was built on it."""
+    if not completed:
+        return {}
+    (row,) = await fetch(session, _MIGRATED, tenant=tenant, instance=instance)
+    since = row["at"]
+    return {one: at for one, at in completed.items() if since is None or (at.exited_at and at.exited_at > since)}
 
 
 async def _successors(

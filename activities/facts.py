@@ -127,7 +127,9 @@ class Reading:
 
     async def assembled(self, command: Stored) -> Batch:
         """A batch of one command that is not stored: for whoever only asks what it would come to."""
-        return cut([command], await self._executions(execution_ids(command)))
+        batch = cut([command], await self._executions(execution_ids(command)))
+        batch.set_apart(self.graph)
+        return batch
 
     async def add_rechecks(self, batch: Batch, rechecks: Sequence[Ref]) -> None:
         """Executions that the engine looks at by itself."""
@@ -137,6 +139,7 @@ class Reading:
             batch.executions[ref] = execution
             batch.gated[ref] = execution
             batch.looked[ref] = execution
+        batch.set_apart(self.graph)
 
     async def add_beside(self, batch: Batch) -> None:
         """What deviations concern besides the executions that they name; nothing where there are none."""

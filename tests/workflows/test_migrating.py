@@ -20,6 +20,7 @@ from tests.support.meddling import Call
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.conftest import meddling
 from tests.workflows.test_children import children_of
+from tests.workflows.test_preview import ask
 from tests.workflows.test_signals import sweep
 from workflows.contract import Limits
 
@@ -111,6 +112,41 @@ async def test_what_is_over_under_the_old_version_is_over(plant: Plant) -> None:
     assert [row[1:] for row in await plant.executions(instance) if row[0] == 2] == [
         ("weld", 1, "rolled_back"), ("paint", 1, "rolled_back"), ("pack", 1, "rolled_back"), ("weld", 2, "pending")
     ]  # fmt: skip
+
+
+async def migrated(plant: Plant) -> UUID:
+    """Three subjects under the new version, in which nobody knows the step `paint` any more."""
+    old, instance = await spread(plant)
+    new = await next_version(plant, old, NEW)
+    assert (await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat")))["outcome"] == "migrated"
+    return instance
+
+
+async def test_a_look_at_an_execution_whose_step_is_gone_comes_to_nothing(plant: Plant) -> None:
+    instance = await migrated(plant)
+    await plant.client.get_workflow_handle(str(instance)).signal("evidence_changed", [Ref(1, "paint")])
+    for ref, outcome in ((Ref(1, "coat"), "advanced"), (Ref(1, "pack"), "completed")):
+        assert (await plant.act(instance, "complete", ref))["outcome"] == outcome
+    markers = [event.marker_recorded_event_attributes for event in (await plant.history(instance)).events]
+    assert not any(marker.HasField("failure") for marker in markers), "no batch failed and was taken to pieces"
+
+
+async def test_a_preview_about_an_execution_whose_step_is_gone_says_that_it_is_closed(plant: Plant) -> None:
+    instance = await migrated(plant)
+    for kind, given in (("complete", {}), ("skip", {"reason": WHY}), ("undo", {"reason": WHY})):
+        found = await ask(plant, instance, kind, Ref(1, "paint"), **given)
+        code = "nothing_to_undo" if kind == "undo" else "execution_closed"
+        assert [one.outcome for one in found.decision.outcomes] == [code]
+
+
+async def test_what_was_completed_before_a_migration_there_and_back_is_not_undone(plant: Plant) -> None:
+    old, instance = await spread(plant)
+    new = await next_version(plant, old, NEW)
+    await plant.act(instance, "migrate", by="quinn", **to(old, new, paint="coat"))
+    back = await plant.act(instance, "migrate", by="quinn", **to(new, old, coat="paint"))
+    assert back["outcome"] == "migrated"
+    undone = await plant.act(instance, "undo", Ref(1, "weld"), reason="a mistake of mine")
+    assert undone["code"] == "nothing_to_undo"
 
 
 async def test_evidence_goes_on_counting_over_two_migrations_until_its_requirement_changes(plant: Plant) -> None:
