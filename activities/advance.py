@@ -18,7 +18,8 @@ from temporalio import activity
 
 from activities.batching import Batch
 from activities.clock import Calendars
-from activities.contract import ADVANCE, ActionAnswer, AdvanceRequest, CommandRow, Recorded, Work
+from activities.command_rows import CommandRow
+from activities.contract import ADVANCE, ActionAnswer, AdvanceRequest, Recorded, Work
 from activities.contract import wire as wire_form
 from activities.definitions import Definition, Definitions
 from activities.escalating import starts_process
@@ -170,8 +171,8 @@ class _Advancing:
         while True:
             facts = await reading.facts(batch, request.now, self._entering(), overdue, self._ended())
             looks = replace(request.work, rechecks=self._looks(batch), answers=answers)
-            commands = commands_of(looks, facts.commands, overdue, request.now)
-            decision = await self._decide(commands, facts.facts())
+            commands = commands_of(looks, batch.rows, overdue, request.now)
+            decision = await self._decide(commands, facts)
             if not await reading.add_stale(batch, self._carried_along(decision)):
                 return decision
 
@@ -187,8 +188,7 @@ class _Advancing:
         now = self._request.now
         facts = await migration_facts(self._reading, batch, self._state, asked, self.target, now)
         work = replace(self._request.work, rechecks=(), deadlines=False, answers=())
-        commands = commands_of(work, facts.commands, (), now)
-        return await self._decide(commands, facts.facts())
+        return await self._decide(commands_of(work, batch.rows, (), now), facts)
 
     def later(self, batch: Batch) -> tuple[Ref, ...]:
         """What waits until the commands for the same subjects have taken effect."""

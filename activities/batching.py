@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from activities.children import ENGINE_SOURCE
-from activities.contract import BATCH_EXECUTIONS, INSTANCE_KINDS, CommandRow
+from activities.command_rows import INSTANCE_KINDS, CommandRow
+from activities.contract import BATCH_EXECUTIONS
 from models.flow.facts import Done
 from models.flow.graph import Graph
 from models.flow.nesting import CHILD_INCIDENTS
@@ -62,7 +63,7 @@ class Batch:
     stored: list[Stored] = field(default_factory=list)
     rows: list[CommandRow] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    permissions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    permissions: dict[str, frozenset[str]] = field(default_factory=dict)
     deferred: list[str] = field(default_factory=list)
     executions: dict[Ref, StepExecution] = field(default_factory=dict)
     gated: dict[Ref, StepExecution] = field(default_factory=dict)
@@ -91,11 +92,11 @@ class Batch:
         by_engine = row.source == ENGINE_SOURCE and row.kind in INSTANCE_KINDS
         held = permissions_of(row.roles) | ({"instance.control"} if by_engine else frozenset())
         self.names[actor] = row.actor_name
-        self.permissions[actor] = tuple(sorted(held))
+        self.permissions[actor] = held
         if row.confirmed_by is not None:
             second = str(row.confirmed_by)
             self.names[second] = row.confirmer_name
-            self.permissions.setdefault(second, tuple(sorted(permissions_of(row.confirmer_roles))))
+            self.permissions.setdefault(second, permissions_of(row.confirmer_roles))
 
     def take(self, row: Stored, found: Sequence[StepExecution | None]) -> None:
         """Take a command with its executions; None where the instance has no such execution."""

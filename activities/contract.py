@@ -1,38 +1,21 @@
 """What workflow and activities say to each other: activity names and their dataclasses.
 
 The only file of `activities/` that `workflows/` imports, so it must stay free of tables, HTTP and Temporal.
-All values are JSON-ready through the Pydantic data converter; mappings keyed by `Ref` travel as lists of pairs.
+All values are JSON-ready through the Pydantic data converter.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import accumulate
 from typing import Annotated, Any, Literal
 from zlib import compress, decompress
 
 from pydantic import Discriminator, TypeAdapter
 
-from models.flow import commands as cmd
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
-from models.flow.facts import (
-    Assigned,
-    Barred,
-    Child,
-    Computed,
-    Deadlines,
-    Done,
-    EndedChild,
-    Facts,
-    Past,
-    SentBack,
-    Target,
-    Unmet,
-    Visits,
-)
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -195,165 +178,6 @@ class AdvanceRequest:
     now: datetime
     work: Work
     state: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRow:
-    """A person's command as stored: one kind, n executions, free arguments of that kind."""
-
-    id: str
-    kind: str
-    actor: str
-    refs: tuple[Ref, ...] = ()
-    args: Mapping[str, Any] = field(default_factory=dict)
-    confirmed_by: str | None = None
-    """The second person of a deviation."""
-
-    def commands(self) -> tuple[cmd.Command, ...]:
-        """One core command for each execution (or one for the instance).
-
-        Raises:
-            KeyError, TypeError, ValueError: an unknown kind, arguments that it does not take, no execution.
-        """
-        build: Any = _KINDS[self.kind]
-        common = {"command_id": self.id, "actor": self.actor, **self.args}
-        if self.confirmed_by is not None:
-            common["confirmed_by"] = self.confirmed_by
-        if self.kind in INSTANCE_KINDS:
-            return (build(**common, **({"refs": self.refs} if self.kind in GROUPING else {})),)
-        if not self.refs:
-            raise ValueError(f"the command {self.kind} names no execution")
-        return tuple(build(ref=ref, **common) for ref in self.refs)
-
-
-def _split(*, refs: tuple[Ref, ...], groups: Sequence[Mapping[str, Any]], **common: Any) -> cmd.Split:
-    """The executions of a split come in the order of its groups; each group says how many are its own."""
-    ends = list(accumulate(int(one["count"]) for one in groups))
-    built = [
-        cmd.Group(
-            lot=one["lot"],
-            refs=refs[end - int(one["count"]) : end],
-            to_step=one.get("to_step"),
-            decision_result=one.get("decision_result", ""),
-        )
-        for one, end in zip(groups, ends, strict=True)
-    ]
-    return cmd.Split(groups=tuple(built), **common)
-
-
-def _merge(*, lots: Sequence[str] = (), **common: Any) -> cmd.Merge:
-    return cmd.Merge(lots=tuple(lots), **common)
-
-
-_KINDS: dict[str, Any] = {
-    "claim": cmd.Claim,
-    "start": cmd.Start,
-    "complete": cmd.Complete,
-    "release": cmd.Release,
-    "signoff": cmd.SignOff,
-    "reassign": cmd.Reassign,
-    "delegate": cmd.Delegate,
-    "hand_back": cmd.HandBack,
-    "snooze": cmd.Snooze,
-    "prioritise": cmd.Prioritise,
-    "retry_child": cmd.RetryChild,
-    "hold": cmd.Hold,
-    "resume": cmd.Resume,
-    "cancel": cmd.Cancel,
-    "amend": cmd.Amend,
-    "skip": cmd.Skip,
-    "move": cmd.Move,
-    "rewind": cmd.Rewind,
-    "undo": cmd.Undo,
-    "retry_incident": cmd.RetryIncident,
-    "resolve_incident": cmd.ResolveIncident,
-    "add_subjects": cmd.AddSubjects,
-    "remove_subjects": cmd.RemoveSubjects,
-    "split": _split,
-    "merge": _merge,
-    "migrate": cmd.Migrate,
-}
-GROUPING = frozenset({"split", "merge"})
-"""Commands to the instance that name executions."""
-INSTANCE_KINDS = GROUPING | {"hold", "resume", "cancel", "amend", "add_subjects", "remove_subjects", "migrate"}
-COMMAND_KINDS = frozenset(_KINDS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NestedFacts:
-    """What is to be known of nested instances; empty where no step concerned has any (see `models.flow.facts`)."""
-
-    problems: Mapping[tuple[int, str, str], str] = field(default_factory=dict)
-    children: Mapping[Ref, Mapping[str, tuple[Child, ...]]] = field(default_factory=dict)
-    incidents: Mapping[Ref, str] = field(default_factory=dict)
-    ended: Mapping[str, EndedChild] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchFacts:
-    """Commands that may be decided together, and what must be known for it; read and used within one transaction.
-
-    Attributes:
-        commands: those of the request that fit into one batch (one command per subject, instance commands alone).
-        deferred: ids that must come with a later batch; the rest of the ids was settled already.
-    """
-
-    commands: tuple[CommandRow, ...] = ()
-    deferred: tuple[str, ...] = ()
-    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    unmet: tuple[tuple[Ref, tuple[Unmet, ...]], ...] = ()
-    sent_back: Mapping[Ref, SentBack] = field(default_factory=dict)
-    workers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
-    approvers: tuple[tuple[Ref, tuple[str, ...]], ...] = ()
-    visits: tuple[tuple[int, str, int, int], ...] = ()
-    deadlines: Mapping[str, Deadlines] = field(default_factory=dict)
-    snoozed: Mapping[tuple[Ref, str], Deadlines] = field(default_factory=dict)
-    moved: Mapping[datetime, datetime] = field(default_factory=dict)
-    barred: Mapping[Ref, Barred] = field(default_factory=dict)
-    assigned: Mapping[tuple[int, str], Assigned] = field(default_factory=dict)
-    escalated_to: Mapping[tuple[Ref, int], str] = field(default_factory=dict)
-    stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    computed: tuple[tuple[Ref, Computed], ...] = ()
-    closed: tuple[tuple[Ref, str], ...] = ()
-    past: Mapping[tuple[int, str], Past] = field(default_factory=dict)
-    done: Mapping[Ref, Done] = field(default_factory=dict)
-    numbers: Mapping[str, int] = field(default_factory=dict)
-    target: Target | None = None
-    nested: NestedFacts = field(default_factory=NestedFacts)
-
-    def facts(self) -> Facts:
-        """As the core wants them."""
-        return Facts(
-            permissions={user: frozenset(held) for user, held in self.permissions.items()},
-            names=self.names,
-            unmet=dict(self.unmet),
-            sent_back=self.sent_back,
-            workers={ref: frozenset(users) for ref, users in self.workers},
-            approvers={ref: frozenset(users) for ref, users in self.approvers},
-            visits={
-                (subject, step): Visits(last=last, counted=counted) for subject, step, last, counted in self.visits
-            },
-            deadlines=self.deadlines,
-            snoozed=self.snoozed,
-            moved=self.moved,
-            barred=self.barred,
-            assigned=self.assigned,
-            escalated_to=self.escalated_to,
-            stand_ins=self.stand_ins,
-            computed=dict(self.computed),
-            closed=dict(self.closed),
-            past=self.past,
-            done=self.done,
-            numbers=self.numbers,
-            target=self.target,
-            child_problems=self.nested.problems,
-            children=self.nested.children,
-            incidents=self.nested.incidents,
-            ended=self.nested.ended,
-            context=self.nested.context,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.batching import DEVIATING, Batch, Stored, cut, execution_ids, fitting, ref_of
 from activities.clock import Calendars, Clock
 from activities.computing import computed_of
-from activities.contract import BatchFacts, NestedFacts
 from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
 from activities.hands import Hands
-from activities.nesting import Nesting
-from models.flow.facts import Deadlines, SentBack, Unmet
+from activities.nesting import NestedFacts, Nesting
+from models.flow.facts import Deadlines, Facts, SentBack, Unmet, Visits
 from models.flow.graph import Graph, RequirementType, Step
 from models.flow.nesting import nested
 from models.flow.policies import LevelAction, assignment_of, escalation_of
@@ -210,7 +209,7 @@ class Reading:
         entering: Sequence[str] = (),
         late: Sequence[Ref] = (),
         ended: Sequence[str] = (),
-    ) -> BatchFacts:
+    ) -> Facts:
         """Everything else, in bulk.
 
         Args:
@@ -242,16 +241,15 @@ class Reading:
         for ref, keys in ways.items() if leaving and into_hands else ():
             comes_to[ref.subject] = tuple(dict.fromkeys((*comes_to.get(ref.subject, ()), *keys, *chosen)))
         held = await hands.of(batch, comes_to, late, self.state)
-        return BatchFacts(
-            commands=tuple(batch.rows),
-            deferred=tuple(batch.deferred),
+        nesting = await self._nested(batch, [*targets, *entering], ended, everybody=bool(entering))
+        return Facts(
             permissions=batch.permissions,
             names=batch.names,
             unmet=await self._unmet(batch, standing),
             sent_back=sent_back,
             workers=await self._workers(batch),
             approvers=await self._approvers(batch),
-            visits=tuple((row.subject_no, row.step_key, row.last, row.counted) for row in visits),
+            visits=_visits(visits),
             deadlines=await clock.deadlines(self.graph, [*targets, *entering], now),
             snoozed=await self._snoozed(batch, clock),
             moved=await clock.moved(self.state, now) if any(row.kind == "resume" for row in batch.rows) else {},
@@ -259,12 +257,16 @@ class Reading:
             assigned=held.assigned,
             escalated_to=held.escalated_to,
             stand_ins=held.stand_ins,
-            computed=await computed_of(self.session, self.tenant, self.graph, batch, now),
-            closed=tuple((ref, str(e.status)) for ref, e in batch.everything() if e.status not in OPEN),
+            computed=dict(await computed_of(self.session, self.tenant, self.graph, batch, now)),
+            closed={ref: str(e.status) for ref, e in batch.everything() if e.status not in OPEN},
             past=await past_of(self.session, self.tenant, self.instance, batch.rows),
             done=await clock.with_marks(self.graph, batch.done) if batch.done else {},
             numbers=batch.numbers,
-            nested=await self._nested(batch, [*targets, *entering], ended, everybody=bool(entering)),
+            child_problems=nesting.problems,
+            children=nesting.children,
+            incidents=nesting.incidents,
+            ended=nesting.ended,
+            context=nesting.context,
         )
 
     async def _executions(self, ids: Iterable[UUID]) -> dict[UUID, StepExecution]:
@@ -320,12 +322,12 @@ class Reading:
         subjects = None if everybody else sorted({ref.subject for ref in batch.executions})
         return await reading.facts(subjects=subjects, steps=concerned, retried=tuple(batch.retried), ended=ended)
 
-    async def _unmet(self, batch: Batch, standing: Sequence[Row]) -> tuple[tuple[Ref, tuple[Unmet, ...]], ...]:
+    async def _unmet(self, batch: Batch, standing: Sequence[Row]) -> dict[Ref, tuple[Unmet, ...]]:
         judged = self._to_judge(batch)
         if not judged:
-            return ()
+            return {}
         found = await unmet_of(self.session, self.tenant, self.definition.process_id, self.graph, judged, standing)
-        return tuple((ref_of(e), found[e.id]) for e in judged if found.get(e.id))
+        return {ref_of(e): found[e.id] for e in judged if found.get(e.id)}
 
     async def _sent_back(self, batch: Batch) -> dict[Ref, SentBack]:
         """Rejections that take work back; steps without such an approval cost no query."""
@@ -340,14 +342,14 @@ class Reading:
             found.setdefault(asked[row["execution_id"]], sent)
         return found
 
-    async def _workers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
+    async def _workers(self, batch: Batch) -> dict[Ref, frozenset[str]]:
         if not batch.signed:
-            return ()
+            return {}
         ids = [e.id for e in batch.signed.values()]
         found = await workers_of(self.session, self.tenant, ids)
-        return tuple((ref_of(e), tuple(sorted(found.get(e.id, ())))) for e in batch.signed.values())
+        return {ref_of(e): found.get(e.id, frozenset()) for e in batch.signed.values()}
 
-    async def _approvers(self, batch: Batch) -> tuple[tuple[Ref, tuple[str, ...]], ...]:
+    async def _approvers(self, batch: Batch) -> dict[Ref, frozenset[str]]:
         """Of executions whose step asks for an approval or a signature; the others cost no query."""
         asked = {
             e.id: ref
@@ -355,16 +357,16 @@ class Reading:
             if any(one.requirement_type in ATTESTED for one in self.graph.steps[ref.step].requirements)
         }
         if not asked:
-            return ()
+            return {}
         found = await approvers_of(self.session, self.tenant, list(asked))
-        return tuple((asked[one], tuple(sorted(users))) for one, users in found.items())
+        return {asked[one]: users for one, users in found.items()}
 
-    async def visits(self, subjects: Sequence[int], steps: Sequence[str]) -> tuple[tuple[int, str, int, int], ...]:
-        """(subject, step, last visit, visits that count), where there are any."""
+    async def visits(self, subjects: Sequence[int], steps: Sequence[str]) -> dict[tuple[int, str], Visits]:
+        """How often subjects were at steps, where they were at all."""
         if not subjects or not steps:
-            return ()
+            return {}
         _, rows = await self._standing_and_visits((), subjects, steps)
-        return tuple(map(tuple, rows))
+        return _visits(rows)
 
     async def _snoozed(self, batch: Batch, clock: Clock) -> dict[tuple[Ref, str], Deadlines]:
         return {
@@ -391,6 +393,10 @@ def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[St
     lone = UUID(command_ids[0]) if len(command_ids) == 1 else None
     ids = [UUID(one) for one in command_ids]
     return Statement(_COMMANDS, keys | {"ids": ids}), Statement(_OF_COMMAND, keys | {"command": lone})
+
+
+def _visits(rows: Sequence[Row]) -> dict[tuple[int, str], Visits]:
+    return {(row.subject_no, row.step_key): Visits(last=row.last, counted=row.counted) for row in rows}
 
 
 def _is_stale(execution: StepExecution) -> bool:

@@ -9,12 +9,12 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.batching import Batch
-from activities.contract import BatchFacts, CommandRow
+from activities.command_rows import CommandRow
 from activities.definitions import Definition, Definitions
 from activities.facts import Reading
 from activities.projection import Place
 from models.flow import events as ev
-from models.flow.facts import Target
+from models.flow.facts import Facts, Target
 from models.flow.graph import Graph
 from models.flow.migrating import Fate, images
 from models.flow.state import State
@@ -38,7 +38,7 @@ async def target_of(reading: Reading, definitions: Definitions, asked: CommandRo
 
 async def migration_facts(
     reading: Reading, batch: Batch, state: State, asked: CommandRow, target: Definition | None, now: datetime
-) -> BatchFacts:
+) -> Facts:
     """What must be known to carry it out: who may; deadlines and visits of the steps that are entered anew."""
     if target is None:
         return await reading.facts(batch, now)

@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.contract import NestedFacts
 from activities.definitions import Definition
 from models.flow.facts import EVERY_SUBJECT, Child, EndedChild
 from models.flow.graph import Requirement
@@ -90,6 +89,17 @@ _CONTEXT = text("SELECT context FROM workflow_instance WHERE tenant_id = :tenant
 
 class ChildProcessUnusableError(RuntimeError):
     """A nested process cannot be started; the message says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestedFacts:
+    """What the core is told about nested instances; see `models.flow.facts.Facts`."""
+
+    problems: Mapping[tuple[int, str, str], str] = field(default_factory=dict)
+    children: Mapping[Ref, Mapping[str, tuple[Child, ...]]] = field(default_factory=dict)
+    incidents: Mapping[Ref, str] = field(default_factory=dict)
+    ended: Mapping[str, EndedChild] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

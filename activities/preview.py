@@ -48,8 +48,8 @@ async def preview(engine: AsyncEngine, tenant: UUID, instance: UUID, command: St
         await reading.add_siblings(batch)
         while True:
             facts = await reading.facts(batch, now)
-            commands = commands_of(Work(), facts.commands, (), now)
-            decision = decide_all(definition.graph, before, commands, facts.facts(), now)
+            commands = commands_of(Work(), batch.rows, (), now)
+            decision = decide_all(definition.graph, before, commands, facts, now)
             if not await reading.add_stale(batch, _carried_along(definition.graph, decision)):
                 break
     named = {ref.subject for one in batch.rows for ref in one.refs}
