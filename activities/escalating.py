@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from activities.children import nested_identifier, start_nested
 from activities.contract import Cohort
+from activities.creating import below
 from activities.definitions import Definition
 from activities.nesting import MOST_DEEP, ChildProcessUnusableError, Nesting
 from activities.projection import Place
@@ -23,7 +23,9 @@ from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.audit import AuditDraft
 from models.store.errors import StoreError
+from models.store.identifiers import next_identifier
 from models.store.incidents import NOTED
+from models.store.instances import create_instances
 from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import latest_approved
 from models.store.reading import fetch
@@ -69,24 +71,23 @@ async def start_escalation(
     except ChildProcessUnusableError as error:
         return [await _open_incident(session, place, event, ids, f"{step.name}: {error}")]
     parent = await session.get_one(WorkflowInstance, (place.tenant, place.instance))
-    identifier = await nested_identifier(session, engine, place, process.id, event.at.year)
-    made = await start_nested(
-        session,
-        place,
+    identifier = await next_identifier(engine, place.tenant, process.category, event.at.year)
+    pending = below(
         parent,
-        first,
+        first.id,
+        id=uuid5(first.id, f"escalation/{event.mark}/{event.at.isoformat()}"),
         process_id=process.id,
-        instance_id=uuid5(first.id, f"escalation/{event.mark}/{event.at.isoformat()}"),
         identifier=identifier,
         name=f"Escalation level {event.level} of {step.name} · {parent.identifier}",
         context={"escalation": {"level": event.level, "step": step.key, "execution": str(first.id)}},
         subjects=[row["subject_id"] for row in await fetch(session, _SUBJECTS, tenant=place.tenant, ids=ids)],
     )
+    await create_instances(session, place.tenant, [pending])
     return [
         AuditDraft(
             action="escalation_process_started",
             object_type="workflow_instance",
-            object_id=made.id,
+            object_id=pending.id,
             instance_id=place.instance,
             execution_id=first.id,
             new={

@@ -33,7 +33,7 @@ MOST_DEEP: Final = 20
 
 _PROCESSES = text(
     """
-    SELECT p.id, p.name, p.status, t.id AS type_id, t.key AS type_key, t.attributes_schema,
+    SELECT p.id, p.name, p.category, p.status, t.id AS type_id, t.key AS type_key, t.attributes_schema,
            t.identifier_pattern
     FROM process p JOIN subject_type t ON (t.tenant_id, t.id) = (p.tenant_id, p.subject_type_id)
     WHERE p.tenant_id = :tenant AND p.id = ANY(:ids)

@@ -20,9 +20,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.answers import settle
-from activities.children import cascade, create_child, tell_parent
+from activities.children import cascade, tell_parent
 from activities.contract import RECORD, Cohort, Recorded, RecordRequest
 from activities.contract import wire as wire_form
+from activities.creating import create_children
 from activities.definitions import Definition, Definitions
 from activities.escalating import start_escalation, starts_process
 from activities.gates import close_gates_of, gates_follow, open_gates_of, reopen_gates_of
@@ -182,18 +183,32 @@ class Writing:
             Audit entries of what else came into being.
         """
         drafts: list[AuditDraft] = []
+        children: list[ev.ChildRequested] = []
         joined = starts_to_join(cohorts)
         starts = {start: cohorts[start].event for start in joined.values()}
         for number, cohort in enumerate(cohorts):
             if number not in starts:
                 self.wire.later(*projected(self.place, cohort, starts.get(joined.get(number, -1))))
+            if isinstance(cohort.event, ev.ChildRequested):
+                ref = cohort.event.ref._replace(subject=cohort.subjects[0])
+                children.append(replace(cohort.event, ref=ref))
+                continue
             if self._changes_only_rows(cohort):
                 continue
+            # Whatever follows from now on may concern them: a step that is left again cancels its children.
+            drafts += await self._create(children)
+            children.clear()
             session = await self.wire.session()
             if isinstance(cohort.event, ev.InstanceMigrated):
                 await self._migrate(session, cohort.event)
             drafts += await self._follow(session, cohort, self.locked.seq + 1 + number)
-        return drafts
+        return [*drafts, *await self._create(children)]
+
+    async def _create(self, children: Sequence[ev.ChildRequested]) -> Sequence[AuditDraft]:
+        """Nested instances that were asked for one after the other, all at once; with the entries of new subjects."""
+        if not children:
+            return ()
+        return await create_children(await self.wire.session(), self.engine, self.place, self.definition, children)
 
     def _changes_only_rows(self, cohort: Cohort) -> bool:
         """Whether nothing follows, so that nothing has to be sent before the end."""
@@ -242,7 +257,7 @@ class Writing:
         ]
 
     async def _follow(self, session: AsyncSession, cohort: Cohort, seq: int) -> Sequence[AuditDraft]:
-        """What an event entails beside its own rows: gates, children, the parent; with the entries of new subjects."""
+        """What an event entails beside its own rows: gates, children, the parent; with the entries of what it began."""
         match cohort.event:
             case ev.ExecutionEntered(ref=ref):
                 ids = self.place.ids(ref, cohort.subjects)
@@ -265,9 +280,6 @@ class Writing:
                 await reopen_gates_of(session, self.place, self.definition.graph, cohort.event, ids, actor)
             case ev.MessageReceived():
                 self.wire.later(self._deliveries(cohort.event, cohort.subjects))
-            case ev.ChildRequested(ref=ref):
-                asked = replace(cohort.event, ref=ref._replace(subject=cohort.subjects[0]))
-                return await create_child(session, self.engine, self.place, self.definition, asked)
             case ev.ExecutionEscalated() if starts_process(cohort.event):
                 return await start_escalation(session, self.engine, self.place, self.definition, cohort)
             case ev.InstanceHeld(by=by, reason=reason):

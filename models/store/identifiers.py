@@ -47,6 +47,14 @@ async def next_identifier(engine: AsyncEngine, tenant_id: UUID, category: str, y
     return await next_number(engine, tenant_id, prefix_for(category), year)
 
 
+async def next_identifiers(
+    engine: AsyncEngine, tenant_id: UUID, category: str, year: int, count: int
+) -> tuple[str, ...]:
+    """As many, one after the other, by one step of the counter."""
+    async with tenant_session(engine, tenant_id) as session:
+        return await take_numbers(session, tenant_id, prefix_for(category), year, count)
+
+
 async def next_number(engine: AsyncEngine, tenant_id: UUID, prefix: str, year: int) -> str:
     """The next number with any prefix, such as `CAPA`, in a transaction of its own."""
     async with tenant_session(engine, tenant_id) as session:

@@ -18,7 +18,7 @@ from models.store.capas import capas_to_start
 from models.store.chain import lock_chain
 from models.store.commands import instance_of
 from models.store.errors import NotFoundError
-from models.store.instances import create_instance
+from models.store.instances import PendingInstance, create_instance
 from models.store.process_lookup import latest_approved, process_to_start
 from models.store.reading import fetch
 from models.store.refusals import (
@@ -155,11 +155,9 @@ async def start(
     if asked.parent_execution is not None:
         parent, _ = await instance_of(session, actor.tenant_id, asked.parent_execution)
     subjects, capas = await _subjects_of(session, actor, plan.subject_type, asked.subjects)
-    instance = await create_instance(
-        session,
-        tenant_id=actor.tenant_id,
-        instance_id=instance_id or uuid4(),
-        process=plan.process,
+    new = PendingInstance(
+        id=instance_id or uuid4(),
+        process_id=plan.process.id,
         identifier=identifier,
         subjects=subjects,
         name=asked.name,
@@ -170,6 +168,7 @@ async def start(
         parent_instance_id=parent,
         triggered_by=asked.parent_execution,
     )
+    instance = await create_instance(session, actor.tenant_id, new)
     for capa in capas:
         capa.workflow_instance_id = instance.id
     draft = AuditDraft(

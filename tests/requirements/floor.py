@@ -31,7 +31,7 @@ from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.document_life import release_document
 from models.store.documents import add_document
 from models.store.errors import StoreError
-from models.store.instances import create_instance
+from models.store.instances import PendingInstance, create_instances
 from models.store.people import Person
 from models.tables import DocumentType, Process, StepExecution, Subject, SubjectType, UserAccount, UserRole
 
@@ -128,10 +128,11 @@ class Floor:
             ]  # fmt: skip
             session.add_all(made)
             await session.flush()
-            await create_instance(
-                session, tenant_id=self.tenant, instance_id=instance, process=self.process,
-                identifier=f"WO-{instance.hex[:8]}", subjects=[one.id for one in made],
+            pending = PendingInstance(
+                id=instance, process_id=self.process.id, identifier=f"WO-{instance.hex[:8]}",
+                subjects=[one.id for one in made],
             )  # fmt: skip
+            await create_instances(session, self.tenant, [pending])
             await self.sql("UPDATE workflow_instance SET status = 'in_progress'", session)
         return [await self.enter(instance, number, one.id) for number, one in enumerate(made)]
 

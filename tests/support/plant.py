@@ -27,7 +27,7 @@ from models.settings import Settings
 from models.store.audit import Actor
 from models.store.definitions import NewProcess, approve_process, create_process
 from models.store.identifiers import next_identifier
-from models.store.instances import create_instance
+from models.store.instances import PendingInstance, create_instances
 from models.store.people import Person
 from models.store.verify import verify_tenant
 from models.tables import Command, Process, Subject, SubjectType, UserAccount, UserRole
@@ -134,16 +134,15 @@ class Plant:
             ]
             session.add_all(made)
             await session.flush()
-            await create_instance(
-                session,
-                tenant_id=self.tenant,
-                instance_id=instance,
-                process=process,
+            pending = PendingInstance(
+                id=instance,
+                process_id=process.id,
                 identifier=identifier,
                 subjects=[one.id for one in made],
                 created_by=self.people["quinn"],
-                start_after=timedelta() if limits is None else timedelta(minutes=1),
             )
+            later = timedelta() if limits is None else timedelta(minutes=1)
+            await create_instances(session, self.tenant, [pending], start_after=later)
         if limits is not None:
             await self.client.start_workflow(
                 WORKFLOW,

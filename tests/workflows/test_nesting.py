@@ -1,19 +1,33 @@
 """Nested processes in full (DESIGN §3.8, real servers): whose subjects, what of the context, what a failure means."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.event import listen
 
-from models.db import tenant_session
+from activities.creating import create_children
+from activities.definitions import Definitions
+from activities.projection import Place
+from models.db import app_engine, tenant_session
+from models.flow.events import ChildRequested
 from models.flow.state import Ref, execution_id
+from models.store.reading import fetch
 from models.tables import Process, Subject
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.test_children import CHILD, children_of
 from workflows.contract import Limits
 
 AT = Ref(0, "nest")
+_WRITTEN = text(
+    """
+    SELECT i.identifier, (SELECT count(*) FROM workflow_subject s WHERE s.instance_id = i.id) AS subjects
+    FROM workflow_instance i WHERE i.id = ANY(:children) ORDER BY i.child_no
+    """
+)
 
 
 def nesting(process: Process, **config: Any) -> dict[str, Any]:
@@ -86,6 +100,37 @@ async def test_what_a_child_found_comes_back_into_the_context(plant: Plant) -> N
     *_, entry = await plant.audited(instance, "instance_amended")
     assert (entry["actor_name"], "completed" in entry["reason"]) == ("system", True)
     assert (await plant.act(instance, "complete", AT))["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("subjects", ["same", {"new": {"type": "Part", "count": 2}}])
+async def test_two_hundred_children_of_one_record_cost_as_many_statements_as_two(plant: Plant, subjects: Any) -> None:
+    child = await plant.approve(CHILD, "Child")
+    process = await plant.approve(nesting(child, subjects=subjects))
+    instance = await plant.start(process)
+    await plant.begun(instance)
+    place = Place(plant.tenant, instance, process.id)
+    engine, said = app_engine(plant.settings), []
+    listen(engine.sync_engine, "before_cursor_execute", lambda *happened: said.append(happened[2]))
+    costs = []
+    for count in (2, 200):
+        async with tenant_session(engine, plant.tenant) as session:
+            definition = await Definitions().version(session, plant.tenant, process.id)
+            said.clear()
+            asked = [
+                ChildRequested(
+                    ref=AT, at=datetime.now(UTC), requirement="inspection", child_id=str(uuid4()), number=number
+                )
+                for number in range(2, count + 2)
+            ]
+            await create_children(session, engine, place, definition, asked)
+            costs.append(len(said))
+            written = await fetch(session, _WRITTEN, children=[UUID(one.child_id) for one in asked])
+            numbers = [int(row["identifier"].rpartition("-")[2]) for row in written]
+            assert numbers == list(range(numbers[0], numbers[0] + count)), "one step of the counter, in their order"
+            assert {row["subjects"] for row in written} == {1 if subjects == "same" else 2}
+            await session.rollback()
+    await engine.dispose()
+    assert costs[0] == costs[1]
 
 
 async def test_of_several_children_each_has_its_own_entry_in_the_context(plant: Plant) -> None:
