@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.db import system_session, tenant_session
 from models.permissions import permissions_of
 from models.store.audit import Actor, AuditDraft, audit_tenant
-from models.store.errors import AccountLockedError, InvalidCredentialsError, TokenInvalidError
+from models.store.errors import AccountLockedError, InvalidCredentialsError
 from models.store.instances import put_in_outbox
 from models.store.passwords import hash_password, needs_rehash, new_token, password_matches, token_digest
 from models.tables import AuthToken, UserAccount
@@ -227,18 +227,6 @@ async def principals_of(system: AsyncEngine, digests: Sequence[bytes]) -> list[P
             wire.later(Statement(_SEEN, seen))
     found = {row.token_hash: _principal(row) for row in rows}
     return [found.get(one) for one in digests]
-
-
-async def principal_for_token(system: AsyncEngine, token: str) -> Principal:
-    """Who one token stands for now.
-
-    Raises:
-        StoreError: token_invalid.
-    """
-    (found,) = await principals_of(system, [token_digest(token)])
-    if found is None:
-        raise TokenInvalidError
-    return found
 
 
 def _principal(row: Any) -> Principal:

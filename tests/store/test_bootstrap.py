@@ -10,7 +10,8 @@ from models.db import system_session, tenant_session
 from models.settings import Settings
 from models.store.bootstrap import bootstrap, service_accounts, tenant_id_of
 from models.store.identity import find_user
-from models.store.sessions import log_in, principal_for_token
+from models.store.passwords import token_digest
+from models.store.sessions import log_in, principals_of
 from models.store.subject_types import list_subject_types
 from models.store.verify import verify_tenant
 from models.tables import Tenant, UserAccount
@@ -27,7 +28,8 @@ async def test_it_makes_two_tenants_and_shows_each_first_password_once(
     ]
     for login in made.logins:
         grant = await log_in(app, system, login.username, login.password, ttl=timedelta(hours=1))
-        principal = await principal_for_token(system, grant.token)
+        (principal,) = await principals_of(system, [token_digest(grant.token)])
+        assert principal is not None
         assert (principal.tenant_key, principal.is_sandbox) == (login.tenant, login.tenant == "sandbox")
         assert "user.manage" in principal.permissions
         assert ("importer.act_on_behalf" in principal.permissions) is principal.is_sandbox
