@@ -66,15 +66,3 @@ async def test_signals_that_queued_up_while_no_worker_ran_cross_into_the_next_ru
     commands = [await plant.accept(instance, "complete", [Ref(number, "a")]) for number in range(30)]
     await asyncio.gather(*(plant.signal(instance, one) for one in commands))
     assert await plant.settled(commands) == ["advanced"] * 30
-
-
-async def test_timers_go_on_after_a_run_that_continued(plant: Plant) -> None:
-    process = await plant.approve(line(step("slow", expected_duration="PT2S"), step("b"), end()))
-    instance = await plant.start(process, 2, limits=Limits(signals=2))
-    await plant.begun(instance)
-    await plant.act(instance, "claim", Ref(0, "slow"))
-    await plant.act(instance, "release", Ref(0, "slow"), reason="not mine")
-    await plant.act(instance, "complete", Ref(1, "slow"))
-    rows = await plant.until("SELECT subject_no FROM step_execution WHERE overdue")
-    assert [row["subject_no"] for row in rows] == [0]
-    assert len(await plant.histories(instance)) > 1

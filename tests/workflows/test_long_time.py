@@ -23,7 +23,7 @@ from models.tables import Calendar
 from models.working_time import WorkingCalendar, add, before, between, due_after
 from tests.support.plant import Plant, edge, end, line, settings_for, step
 from workers.run_worker import core_worker
-from workflows.contract import SEARCH_ATTRIBUTES
+from workflows.contract import SEARCH_ATTRIBUTES, Limits
 
 TYPES = {
     name: {
@@ -166,6 +166,21 @@ async def test_a_reminder_whose_moment_came_while_the_work_was_completed_is_sent
     assert [kind for _, kind in await skipping.told(instance, "reminder_sent", "execution_escalated")] == [
         "reminder_sent", "execution_escalated",
     ]  # fmt: skip
+
+
+async def test_timers_go_on_after_a_run_that_continued(skipping: Skipping) -> None:
+    plant = skipping.plant
+    process = await plant.approve(line(step("slow", expected_duration="PT8H"), step("b"), end()))
+    instance = await plant.start(process, 2, limits=Limits(signals=2))
+    await plant.begun(instance)
+    await plant.act(instance, "claim", Ref(0, "slow"))
+    await plant.act(instance, "release", Ref(0, "slow"), reason="not mine")
+    await plant.act(instance, "complete", Ref(1, "slow"))
+    assert len(await plant.histories(instance)) > 1
+    (row,) = await plant.rows("SELECT due_at FROM step_execution WHERE step_key = 'slow' AND exited_at IS NULL")
+    await skipping.wait_for(row["due_at"])
+    rows = await plant.until("SELECT subject_no FROM step_execution WHERE overdue")
+    assert [row["subject_no"] for row in rows] == [0]
 
 
 async def test_a_hold_freezes_the_working_time_left_over_weekends(skipping: Skipping) -> None:
