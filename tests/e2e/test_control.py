@@ -29,14 +29,19 @@ LINE = {
 }
 
 
-def approved(admin: Person, graph: Json) -> Json:
-    """An approved process."""
-    draft = admin.post(
+def drafted(admin: Person, graph: Json) -> Json:
+    """A draft."""
+    draft: Json = admin.post(
         "/api/processes/",
         {"name": f"Control {uuid4().hex[:6]}", "category": "manufacturing", "subject_type": "Part", "graph": graph},
         expect=201,
     )
-    process: Json = admin.post(f"/api/processes/{draft['id']}/approve/")
+    return draft
+
+
+def approved(admin: Person, graph: Json) -> Json:
+    """An approved process."""
+    process: Json = admin.post(f"/api/processes/{drafted(admin, graph)['id']}/approve/")
     return process
 
 
@@ -306,6 +311,24 @@ def test_a_deviation_that_needs_two_persons_waits_for_the_second(
         assert names["deviation.rejected"]["actor"]["username"] == other.username
         assert names["deviation_confirmed"]["new"]["confirmer"] == other.username
         assert names["deviation_confirmed"]["actor"]["username"] == quality_manager.username
+
+
+def test_a_process_may_demand_two_persons_at_every_step(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    plain = {**GUARDED, "steps": [step("make"), step("after"), step("end", is_terminal=True)]}
+    mistyped = drafted(admin, {**plain, "config": {"deviation": {"second_person": ["skipp"]}}})
+    (problem,) = admin.post(f"/api/processes/{mistyped['id']}/validate/")["problems"]
+    assert (problem["code"], problem["path"]) == ("unknown_word", "config.deviation.second_person[0]")
+    assert "skip" in problem["message"]
+
+    demanding = {**plain, "config": {"deviation": {"second_person": ["skip"]}}}
+    workflow = begun(engineer, approved(admin, demanding), 1)
+    (first,) = [one["id"] for one in open_at(engineer, workflow, "make")]
+    waiting = quality_manager.post(f"/api/executions/{first}/skip/", {"reason": WHY}, 202)
+    assert waiting["outcome"] == "awaiting_second_person"
+    moved = quality_manager.post(f"/api/executions/{first}/move/", {"reason": WHY, "to_step": "after"})
+    assert moved["outcome"] == "moved", "only what the process demands waits for the second"
 
 
 def test_a_preview_says_what_would_happen_to_whom_and_writes_nothing(
