@@ -11,10 +11,11 @@ from uuid import UUID
 
 from activities.contract import Cohort
 from activities.projection import Place
+from activities.subscriptions import Wanted
 from models.flow import events as ev
 from models.flow.errors import describe
 from models.flow.graph import Graph
-from models.flow.policies import escalation_of
+from models.flow.policies import assignment_of, escalation_of
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.notices import About, Notice, Recipients, put_notices
@@ -105,9 +106,7 @@ _TELLS: Final[Mapping[str, Callable[[Any], _Told | None]]] = {
 """Event → what it tells; all others tell people nothing."""
 
 
-async def tell(
-    wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, wanted: frozenset[str], graph: Graph
-) -> None:
+async def tell(wire: Wire, place: Place, cohorts: Sequence[Cohort], first: int, wanted: Wanted, graph: Graph) -> None:
     """Leave the notices of a record in the outbox.
 
     Args:
@@ -115,22 +114,30 @@ async def tell(
         place: The instance.
         cohorts: What was recorded.
         first: Journal position of the first of them.
-        wanted: Kinds of events that webhooks of the tenant want.
+        wanted: What anybody of the tenant wants to hear of besides.
         graph: Of the instance's version.
     """
-    seqs = [seq for seq, cohort in enumerate(cohorts, start=first) if cohort.event.kind in wanted]
-    notices = notices_of(place, cohorts, graph)
+    seqs = [seq for seq, cohort in enumerate(cohorts, start=first) if cohort.event.kind in wanted.events]
+    notices = notices_of(place, cohorts, graph, wanted.notices)
     if notices or seqs:
         events = {"instance": str(place.instance), "seqs": seqs} if seqs else None
         await put_notices(await wire.session(), place.tenant, notices, events)
 
 
-def notices_of(place: Place, cohorts: Sequence[Cohort], graph: Graph | None = None) -> list[Notice]:
-    """One notice for each kind, step and wording; its executions are those of all cohorts together."""
+def notices_of(
+    place: Place,
+    cohorts: Sequence[Cohort],
+    graph: Graph | None = None,
+    chosen: frozenset[NoticeKind] = frozenset(),
+) -> list[Notice]:
+    """One notice for each kind, step and wording; its executions are those of all cohorts together.
+
+    `chosen` are kinds that are off as shipped, and which somebody wants.
+    """
     gathered: dict[tuple[_Told, str], list[UUID]] = {}
     for cohort in cohorts:
         ref = getattr(cohort.event, "ref", None)
-        for told in _told_by(cohort.event, graph):
+        for told in _told_by(cohort.event, graph, chosen):
             at = gathered.setdefault((told, "" if ref is None else ref.step), [])
             if ref is not None and ref.step:
                 at.extend(place.ids(ref, cohort.subjects))
@@ -145,15 +152,32 @@ def notices_of(place: Place, cohorts: Sequence[Cohort], graph: Graph | None = No
     ]
 
 
-def _told_by(event: ev.Event, graph: Graph | None) -> Iterator[_Told]:
+def _told_by(event: ev.Event, graph: Graph | None, chosen: frozenset[NoticeKind]) -> Iterator[_Told]:
     tells = _TELLS.get(event.kind)
     told = None if tells is None else tells(event)
     if told is not None:
         yield told
+    if NoticeKind.EXECUTION_AVAILABLE in chosen and graph is not None and _is_to_be_taken(event, graph):
+        yield _Told(kind=NoticeKind.EXECUTION_AVAILABLE, recipients=Recipients(candidates=True))
     if isinstance(event, ev.ExecutionOverdue) and event.escalate and graph is not None:
         step = graph.steps.get(event.ref.step)
         if step is not None and not escalation_of(step).levels:
             yield _left_to_the_owner()
+
+
+def _is_to_be_taken(event: ev.Event, graph: Graph) -> bool:
+    """Work that nobody holds came to a step whose assignment names who may take it, or was given back there."""
+    match event:
+        case ev.ExecutionEntered(assignee=None, ref=ref) | ev.ExecutionReleased(ref=ref):
+            step = graph.steps.get(ref.step)
+        case ev.ExecutionReassigned(to=None, ref=ref):
+            step = graph.steps.get(ref.step)
+        case _:
+            return False
+    if step is None or step.is_engines or step.ends_on_entry:
+        return False
+    rule = assignment_of(step)
+    return bool(rule.roles or rule.users)
 
 
 def _given(**params: Any) -> tuple[tuple[str, Any], ...]:

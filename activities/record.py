@@ -35,7 +35,7 @@ from activities.notices import tell
 from activities.projection import Place, projected, starts_to_join
 from activities.rebuild import origin_of, with_origin
 from activities.showing import Showing
-from activities.subscriptions import Subscriptions
+from activities.subscriptions import NOTHING, Subscriptions, Wanted
 from activities.trail import Asked, Before, Trail, look_before
 from models.flow import events as ev
 from models.flow.batch import Outcome
@@ -142,8 +142,7 @@ class Writing:
     locked: Locked
     asked: Mapping[str, Asked]
     before: Mapping[Ref, Before]
-    wanted: frozenset[str] = frozenset()
-    """Kinds of events that webhooks of the tenant want."""
+    wanted: Wanted = NOTHING
     target: Definition | None = None
     """The version that a migration in this record leads to."""
     showing: Showing | None = None

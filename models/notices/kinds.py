@@ -10,6 +10,7 @@ from enum import StrEnum
 class NoticeKind(StrEnum):
     """What a notice is about."""
 
+    EXECUTION_AVAILABLE = "execution_available"
     EXECUTION_ASSIGNED = "execution_assigned"
     EXECUTION_DUE_SOON = "execution_due_soon"
     EXECUTION_OVERDUE = "execution_overdue"

@@ -43,6 +43,7 @@ ALWAYS: Final = frozenset({NoticeKind.SECURITY_NOTICE})
 """What nobody can turn off, delay or collect: it warns of a misuse of their account (21 CFR 11.300(d))."""
 
 SHIPPED: Final[Mapping[NoticeKind, Choice]] = {
+    NoticeKind.EXECUTION_AVAILABLE: Choice(in_app=False, email=Pace.OFF),
     NoticeKind.EXECUTION_DUE_SOON: Choice(email=Pace.DAILY),
     NoticeKind.INSTANCE_HELD: Choice(email=Pace.HOURLY),
     NoticeKind.INSTANCE_RESUMED: Choice(email=Pace.HOURLY),
@@ -51,6 +52,8 @@ SHIPPED: Final[Mapping[NoticeKind, Choice]] = {
     NoticeKind.PROCESS_APPROVED: Choice(email=Pace.DAILY),
 }
 """Kinds that are not e-mailed at once unless a person wants it."""
+OPT_IN: Final = frozenset(kind for kind, choice in SHIPPED.items() if not choice.in_app and choice.email is Pace.OFF)
+"""Kinds of which nobody hears unless they want to; while nobody does, nothing is put down for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

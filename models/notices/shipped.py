@@ -30,6 +30,10 @@ _WHY = "{% if reason %}\n\nReason: {{ reason }}{% endif %}"
 _DUE = "{% if due_at %}\n\nDue: {{ due_at }}{% endif %}"
 
 SHIPPED: Final[Mapping[NoticeKind, Wording]] = {
+    NoticeKind.EXECUTION_AVAILABLE: Wording(
+        subject=f"To be taken: {_AT}, {_WHICH}",
+        body=f"{_AT}{_OF} waits for somebody to take it, for {_WHICH}.{_DUE}",
+    ),
     NoticeKind.EXECUTION_ASSIGNED: Wording(
         subject=f"Assigned to you: {_AT}, {_WHICH}",
         body=f"{_AT}{_OF} was assigned to you for {_WHICH}{_BY}.{_WHY}{_DUE}",

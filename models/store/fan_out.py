@@ -18,7 +18,7 @@ from models.enums import DeliveryChannel
 from models.notices.event_types import NOTICE_TYPES, wants
 from models.notices.kinds import NoticeKind
 from models.notices.render import Rendered, TemplateRefusedError, render
-from models.notices.schedule import Digest, email_slot
+from models.notices.schedule import Digest, Pace, email_slot
 from models.notices.shipped import SHIPPED, Wording
 from models.store.bulk import insert_rows
 from models.store.journal_events import event_of_notice, events_of_journal
@@ -68,7 +68,9 @@ async def fan_out_notice(session: AsyncSession, taken: Taken, *, base_url: str, 
     """Write what one notice comes to, in a transaction of its tenant; e-mails only where there is a server for them."""
     facts = await notice_facts(session, taken.tenant_id, taken.payload)
     words = await _words(session, taken, facts.kind)
-    told = [(reader, await words.of(session, facts, reader, base_url)) for reader in facts.readers]
+    told = [
+        (reader, await words.of(session, facts, reader, base_url)) for reader in facts.readers if _wants(reader, facts)
+    ]
     notifications = [_notification(taken, facts, reader, said) for reader, said in told]
     deliveries = [
         *(_emails(taken, facts, told) if with_email else ()),
@@ -94,6 +96,12 @@ async def fan_out_events(session: AsyncSession, taken: Taken, *, base_url: str) 
         if wants(hook["kinds"], one["type"])
     ]
     await _insert_new(session, taken.tenant_id, NotificationDelivery, _KNOWN_DELIVERIES, rows)
+
+
+def _wants(reader: Reader, facts: NoticeFacts) -> bool:
+    """Whether somebody who is meant wants to hear of it at all."""
+    choice = reader.wanted.choice(facts.kind)
+    return choice.in_app or choice.email is not Pace.OFF
 
 
 @dataclass(slots=True)

@@ -50,6 +50,10 @@ _DEADLINES: Final = (
     "tenant_id", "workflow_instance_id", "status", "exited_at", "due_at", "limit_at", "wake_at", "overdue",
     "escalation_level",
 )  # fmt: skip
+_ON_THE_WAY: Final = (
+    "tenant_id", "id", "channel", "user_id", "webhook_id", "channel_id", "digest", "state", "next_attempt_at",
+    "attempts", "created_at",
+)  # fmt: skip
 SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     # login: whose name or token is this?
     "tenant": ("SELECT",),
@@ -66,14 +70,18 @@ SYSTEM_GRANTS: Final[dict[str, tuple[str, ...]]] = {
     "process": ("SELECT",),
     # courier: what is due to go out; what it says is read as the application, of one tenant
     "notification_delivery": (
-        "SELECT (tenant_id, id, channel, user_id, webhook_id, channel_id, digest, state, next_attempt_at, attempts)",
+        f"SELECT ({', '.join(_ON_THE_WAY)})",
         "UPDATE (attempts, next_attempt_at)",
+        # sweep: what was delivered and kept long enough
+        "DELETE",
     ),
     # sweep: which messages were kept long enough, and let nobody go on
     "message": ("SELECT (tenant_id, id, received_at, expires_at)", "DELETE"),
     "message_delivery": ("SELECT (tenant_id, message_id)",),
-    # recorder: which events anybody wants
-    "webhook": ("SELECT (tenant_id, kinds, is_active, deleted_at)",),
+    # recorder: what anybody wants to hear of; sweep: whom nothing can be sent to any more
+    "webhook": ("SELECT (tenant_id, id, kinds, is_active, deleted_at)",),
+    "notification_channel": ("SELECT (tenant_id, id, kinds, is_active, deleted_at)",),
+    "notification_preference": ("SELECT (tenant_id, choices)",),
 }
 """What the system role may do in all tenants at once; nothing else."""
 

@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from activities.subscriptions import Subscriptions
+from activities.subscriptions import NOTHING, Subscriptions, Wanted
 from models.db import normalised, tenant_session
 from models.enums import Chain, ChannelKind
 from models.notices.kinds import NoticeKind
+from models.notices.schedule import Choice, Pace, Preferences
 from models.secret_box import SecretBox, SecretUnreadableError
 from models.store.chain import lock_chain
 from models.store.chained import add_chained
@@ -20,6 +21,7 @@ from models.store.deliveries import LEASE, delivery_json, list_deliveries, repla
 from models.store.notice_errors import DeliveryPendingError, EventTypeUnknownError, TargetRefusedByRulesError
 from models.store.notices import put_notices
 from models.store.notification_channels import ChannelRules, channel_json, create_channel, delete_channel
+from models.store.notifications import prefer
 from models.store.people import Person
 from models.store.webhooks import (
     WebhookRules,
@@ -276,15 +278,46 @@ async def test_a_webhook_that_cannot_be_is_refused(
 
 async def test_what_is_wanted_is_known_a_moment_later(desk: Desk) -> None:
     wanted = Subscriptions()
-    assert wanted.of(desk.scene.tenant) == frozenset()
+    assert wanted.of(desk.scene.tenant) == NOTHING
     admin, webhook, _ = await hook(desk, "http://127.0.0.1:9/x", "gatework.instance.completed")
     await wanted.look(desk.system)
-    assert wanted.of(desk.scene.tenant) == {"instance_completed"}
-    assert wanted.of(uuid4()) == frozenset()
+    assert wanted.of(desk.scene.tenant).events == {"instance_completed"}
+    assert wanted.of(uuid4()) == NOTHING
     async with tenant_session(desk.app, desk.scene.tenant) as session:
         await change_webhook(session, admin, rules(desk), webhook, {"is_active": False}, rotate=False)
     await wanted.look(desk.system)
-    assert wanted.of(desk.scene.tenant) == frozenset()
+    assert wanted.of(desk.scene.tenant) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (Choice(in_app=True, email=Pace.OFF), {NoticeKind.EXECUTION_AVAILABLE}),
+        (Choice(in_app=False, email=Pace.DAILY), {NoticeKind.EXECUTION_AVAILABLE}),
+        (Choice(in_app=False, email=Pace.OFF), set()),
+    ],
+)
+async def test_a_kind_that_is_off_as_shipped_is_wanted_once_somebody_chose_it(
+    desk: Desk, chosen: Choice, expected: set[NoticeKind]
+) -> None:
+    bob, wanted = await desk.hire("bob", "operator"), Subscriptions()
+    kinds = {NoticeKind.EXECUTION_AVAILABLE: chosen, NoticeKind.EXECUTION_OVERDUE: Choice()}
+    async with tenant_session(desk.app, desk.scene.tenant) as session:
+        await prefer(session, bob, Preferences(choices=kinds))
+    await wanted.look(desk.system)
+    assert wanted.of(desk.scene.tenant) == Wanted(notices=frozenset(expected))
+
+
+async def test_a_room_wants_such_a_kind_by_naming_it(desk: Desk) -> None:
+    admin, wanted = await desk.hire("admin", "admin"), Subscriptions()
+    allowed = ChannelRules(box=desk.box, apprise_allowed=True, private_allowed=True)
+    async with tenant_session(desk.app, desk.scene.tenant) as session:
+        await create_channel(
+            session, admin, allowed, name="Line 3", kind=ChannelKind.EMAIL, target="line3@example.com",
+            kinds=[NoticeKind.EXECUTION_AVAILABLE, NoticeKind.ESCALATION],
+        )  # fmt: skip
+    await wanted.look(desk.system)
+    assert wanted.of(desk.scene.tenant).notices == {NoticeKind.EXECUTION_AVAILABLE}
 
 
 async def room(desk: Desk, kind: ChannelKind, target: str) -> UUID:

@@ -57,6 +57,16 @@ async def test_a_notice_reaches_the_list_and_the_mailbox_of_whoever_is_meant(des
     assert await desk.consume() == await desk.deliver() == 0
 
 
+async def test_work_to_be_taken_is_told_to_those_only_who_chose_to_hear_of_it(desk: Desk) -> None:
+    bob, eve = await desk.hire("bob", "operator"), await desk.hire("eve", "operator")
+    await wants(desk, eve, Preferences(choices={NoticeKind.EXECUTION_AVAILABLE: Choice(email=Pace.OFF)}))
+    await desk.put(NoticeKind.EXECUTION_AVAILABLE, roles=("operator",))
+    assert await desk.consume() == 1
+    assert await titles(desk, eve) == ["To be taken: Weld, SN-1"]
+    assert await desk.rows("SELECT user_id FROM notification") == [{"user_id": eve.id}]
+    assert (await titles(desk, bob), await desk.states()) == ([], [])
+
+
 async def test_who_is_meant_in_several_ways_is_told_once_and_who_did_it_not_at_all(desk: Desk) -> None:
     bob, ann = await desk.hire("bob", "approver", "engineer"), await desk.hire("ann", "approver")
     gone = await desk.hire("gone", "approver", is_active=False)

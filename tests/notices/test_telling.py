@@ -83,6 +83,33 @@ def test_what_is_late_without_a_policy_is_escalated_to_the_owner(settings: Any, 
     assert found[-1].recipients.owner
 
 
+TAKEN_BY = {"assignment": {"roles": ["operator"]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "event", "told"),
+    [
+        ({"config": TAKEN_BY}, ev.ExecutionEntered(ref=WELD, at=AT), ["execution_available"]),
+        ({"config": TAKEN_BY}, ev.ExecutionReleased(ref=WELD, at=AT, by="ann"), ["execution_available"]),
+        ({"config": TAKEN_BY}, ev.ExecutionReassigned(ref=WELD, at=AT, by="ann", to=None, how="reassign"),
+         ["execution_available"]),
+        ({"config": TAKEN_BY}, ev.ExecutionEntered(ref=WELD, at=AT, assignee="bob"), ["execution_assigned"]),
+        ({"config": TAKEN_BY, "is_terminal": True}, ev.ExecutionEntered(ref=WELD, at=AT), []),
+        ({"config": {"assignment": {"rule": "true"}}}, ev.ExecutionEntered(ref=WELD, at=AT), []),
+        ({}, ev.ExecutionEntered(ref=WELD, at=AT), []),
+    ],
+)  # fmt: skip
+def test_work_that_nobody_holds_is_told_to_its_candidates_where_anybody_wants_that(
+    settings: Any, event: ev.Event, told: list[str]
+) -> None:
+    graph = parse_graph({"steps": [{"key": "weld", "name": "Weld", **settings}]})
+    chosen = frozenset({NoticeKind.EXECUTION_AVAILABLE})
+    found = notices_of(PLACE, [cohort(event)], graph, chosen)
+    assert [one.kind for one in found] == told
+    assert all(one.recipients.candidates for one in found if one.kind is NoticeKind.EXECUTION_AVAILABLE)
+    assert NoticeKind.EXECUTION_AVAILABLE not in {one.kind for one in notices_of(PLACE, [cohort(event)], graph)}
+
+
 def test_an_incident_says_what_stopped_in_words() -> None:
     event = ev.IncidentOpened(ref=WELD, at=AT, incident_id="i", code="visit_limit_reached", params={"step": "Weld"})
     (notice,) = notices_of(PLACE, [cohort(event)])
