@@ -348,6 +348,7 @@ class Swept:
         late: instances told to look at deadlines that had passed unmarked.
         superseded: tenants of which process versions were over.
         forgotten: messages that were kept long enough.
+        cleared: deliveries that were.
         left: instances and tenants that could not be helped now.
     """
 
@@ -358,4 +359,5 @@ class Swept:
     late: int = 0
     superseded: int = 0
     forgotten: int = 0
+    cleared: int = 0
     left: int = 0

@@ -232,6 +232,15 @@ class Settings(BaseSettings):
         description="Seconds before each repeat of a message that could not be delivered; after the last it is dead.",
     )
 
+    delivery_retention: timedelta = Field(
+        default=timedelta(days=90),
+        gt=timedelta(0),
+        description=(
+            "How long messages that were delivered are listed, as an ISO 8601 duration (P90D); then the sweep deletes "
+            "them. Dead letters stay, unless whom they were for was deleted."
+        ),
+    )
+
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
     log_json: bool = Field(default=False, description="Whether logs are JSON lines, for a log collector.")
 

@@ -61,7 +61,13 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
         system=system, app=app, base_url=settings.base_url, with_email=settings.smtp_host is not None
     )
     courier = Courier(system=system, app=app, settings=settings, box=secret_box(settings))
-    sweep = Sweep(system=system, app=app, client=client, task_queue=queue)
+    sweep = Sweep(
+        system=system,
+        app=app,
+        client=client,
+        task_queue=queue,
+        delivery_retention=settings.delivery_retention,
+    )
     try:
         await wanted.begin(system, stop)
         async with (

@@ -1,8 +1,9 @@
 """The sweep: whatever a lost signal, a dead worker or a lost Temporal left behind is taken up again from PostgreSQL.
 
 Accepted commands without an outcome are signalled again (a closed instance refuses them); an open instance whose run is
-gone gets an incident and a new run that goes on from the journal. Process versions whose time is over are deprecated,
-messages that nobody can wait for any more are forgotten. One worker sweeps at a time.
+gone gets an incident and a new run that goes on from the journal. Process versions whose time is over are deprecated;
+messages that nobody can wait for any more are forgotten, and so is what was delivered long ago. One worker sweeps at a
+time.
 """
 
 import logging
@@ -23,6 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.contract import SWEEP, Swept
 from activities.leftovers import refuse_closed
 from models.db import system_session, tenant_session
+from models.store.deliveries import forget_delivered
 from models.store.effectivity import supersede_due, tenants_with_versions_over
 from models.store.instances import START_TOPIC
 from models.store.messages import forget_expired
@@ -37,6 +39,7 @@ RETRY_FAILED_AFTER = timedelta(minutes=1)
 """A run that failed by a fault of ours would fail again at once."""
 LATE = timedelta(minutes=2)
 """How long a deadline may have passed unmarked before the sweep takes its timer for lost."""
+DELIVERY_RETENTION = timedelta(days=90)
 LOCK = 0x6761_7465
 """Key of the advisory lock under which one worker sweeps."""
 
@@ -94,6 +97,7 @@ class Sweep:
         resignal_after: timedelta = RESIGNAL_AFTER,
         retry_failed_after: timedelta = RETRY_FAILED_AFTER,
         late: timedelta = LATE,
+        delivery_retention: timedelta = DELIVERY_RETENTION,
     ) -> None:
         """Take what the composition root wired."""
         self._patience = retry_failed_after
@@ -103,6 +107,7 @@ class Sweep:
         self._queue = task_queue
         self._age = resignal_after
         self._late = late
+        self._kept = delivery_retention
 
     @activity.defn(name=SWEEP)
     async def sweep(self) -> Swept:
@@ -133,6 +138,7 @@ class Sweep:
                         await supersede_due(own, tenant, datetime.now(UTC))
                     done["superseded"] += 1
             done["forgotten"] = await forget_expired(connection)
+            done["cleared"] = await forget_delivered(self._system, datetime.now(UTC) - self._kept)
         return Swept(**done)
 
     async def _settle_or_signal(self, connection: AsyncConnection, row: Row[Any]) -> str:

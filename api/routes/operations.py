@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.backlog import backlog
 from api.deps import Held
 from api.services import Services
 from models.db import system_session
@@ -59,9 +60,10 @@ async def get_readiness(held: Held) -> Any:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def get_metrics() -> Response:
+async def get_metrics(held: Held) -> Response:
     """Prometheus text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    text_format = generate_latest() + generate_latest(await backlog(held.system))
+    return Response(text_format, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _database(held: Services) -> dict[str, str]:

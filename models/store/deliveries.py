@@ -11,8 +11,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.db import system_session
 from models.store.audit import AuditDraft, audit_tenant, engine_actor
 from models.store.notice_errors import DeliveryPendingError, DeliveryUnknownError
 from models.store.notices import NOTICES_CHANNEL
@@ -111,6 +113,24 @@ _REPLAY = text(
         WHERE tenant_id = :tenant AND id = :id RETURNING 1
     )
     SELECT pg_notify(:channel, '') FROM again
+    """
+)
+
+
+FORGOTTEN_AT_ONCE: Final = 1_000
+"""Rows of one transaction, so that no lock is held for long."""
+_TENANTS = text("SELECT id FROM tenant ORDER BY id")
+_FORGET = text(
+    """
+    DELETE FROM notification_delivery d USING (
+        SELECT o.tenant_id, o.id FROM notification_delivery o
+        LEFT JOIN webhook w ON (w.tenant_id, w.id) = (o.tenant_id, o.webhook_id)
+        LEFT JOIN notification_channel c ON (c.tenant_id, c.id) = (o.tenant_id, o.channel_id)
+        WHERE o.tenant_id = :tenant AND o.created_at < :before
+          AND (o.state = 'sent' OR (o.state = 'dead' AND (w.deleted_at IS NOT NULL OR c.deleted_at IS NOT NULL)))
+        ORDER BY o.created_at, o.id LIMIT :limit
+    ) AS old
+    WHERE (d.tenant_id, d.id) = (old.tenant_id, old.id) AND d.state IN ('sent', 'dead')
     """
 )
 
@@ -214,6 +234,34 @@ async def list_deliveries(
         session, _LIST, tenant=tenant_id, webhook=webhook, state=state, channel=channel, limit=limit,
         before_at=before[0] if before else None, before_id=before[1] if before else None,
     )  # fmt: skip
+
+
+async def forget_delivered(system: AsyncEngine, before: datetime, *, most: int = 10) -> int:
+    """Delete what was delivered and put down `before`, in all tenants, slice by slice; the rest comes the next time.
+
+    What is still on its way stays, and so does a dead letter: somebody has to look at it, and may send it again. Where
+    the webhook or room that it was for was deleted, there is nothing left to look at.
+
+    Args:
+        system: As the system role, each slice in a transaction of its own.
+        before: UTC.
+        most: Slices of one tenant.
+
+    Returns:
+        How many there were.
+    """
+    async with system_session(system) as session:
+        tenants = [row["id"] for row in await fetch(session, _TENANTS)]
+    forgotten = 0
+    for tenant in tenants:
+        for _ in range(most):
+            async with system_session(system) as session:
+                keys = {"tenant": tenant, "before": before, "limit": FORGOTTEN_AT_ONCE}
+                gone = (await (await session.connection()).execute(_FORGET, keys)).rowcount
+            forgotten += gone
+            if gone < FORGOTTEN_AT_ONCE:
+                break
+    return forgotten
 
 
 async def replay(session: AsyncSession, person: Person, delivery: UUID, webhook: UUID | None = None) -> RowMapping:

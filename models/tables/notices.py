@@ -167,6 +167,7 @@ class NotificationDelivery(TenantRow, table=True):
         tenant_fk("webhook_id", "webhook"),
         tenant_fk("channel_id", "notification_channel"),
         Index("ix_notification_delivery_due", "next_attempt_at", "id", postgresql_where=IS_DUE),
+        Index("ix_notification_delivery_dead", "channel", postgresql_where=sql("state = 'dead'")),
         Index("ix_notification_delivery_recent", "tenant_id", "created_at", "id"),
         Index(
             "ix_notification_delivery_of_webhook", "tenant_id", "webhook_id", "created_at", "id",

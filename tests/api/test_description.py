@@ -3,9 +3,10 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
+import psycopg
 import pytest
 
 from api.app import create_app
@@ -89,6 +90,40 @@ def test_health_readiness_and_metrics(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json()["checks"] == {"database": "ok", "migrations": "ok", "temporal": "ok"}
     assert 'route="/healthz"' in client.get("/metrics").text
+
+
+def test_every_metric_is_explained(client: httpx.Client) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    told = set(re.findall(r"^# TYPE (gatework_\w+) ", client.get("/metrics").text, re.MULTILINE))
+    counted = {name for name in told if not name.endswith("_created")}
+    assert {"gatework_dead_letters", "gatework_outbox_age_seconds", "gatework_outbox_rows"} < counted
+    assert counted == set(re.findall(r"^\| `(gatework_\w+)`", page, re.MULTILINE))
+
+
+def tell(settings: Settings, statement: LiteralString) -> None:
+    """Change rows directly."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value().replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        connection.execute(statement)
+
+
+def test_what_waits_to_go_out_is_measured(client: httpx.Client, api_settings: Settings) -> None:
+    def measured(name: str) -> float:
+        (found,) = re.findall(rf"^{name} (\S+)$", client.get("/metrics").text, re.MULTILINE)
+        return float(found)
+
+    before = measured('gatework_dead_letters{channel="email"}')
+    tell(
+        api_settings,
+        "INSERT INTO outbox (tenant_id, topic, next_attempt_at) SELECT id, 'notice', now() - interval '10 hours'"
+        " FROM tenant LIMIT 1",
+    )
+    assert measured("gatework_outbox_age_seconds") >= 36_000
+    assert measured('gatework_outbox_rows{topic="notice"}') >= 1
+    assert measured('gatework_dead_letters{channel="email"}') == before
+    tell(api_settings, "DELETE FROM outbox WHERE next_attempt_at < now() - interval '9 hours'")
+    assert measured("gatework_outbox_age_seconds") < 36_000
 
 
 def test_every_answer_is_named_and_hardened(client: httpx.Client) -> None:
