@@ -17,7 +17,7 @@ from bench.contenders import CHECKLIST
 from bench.hand_database import CHANNEL, TABLES, HandDatabase
 from bench.measure import history_length
 from bench.rows import QUEUE, WORKFLOWS, Batch, Extras, Item
-from workers.run_worker import PASSED_THROUGH
+from workers.sandbox import PASSED_THROUGH
 
 POOL = 10
 """Connections, as many as `GATEWORK_DATABASE_POOL_SIZE` gives our worker."""
