@@ -15,6 +15,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, OperationalError
 from psycopg.abc import PQGen
+from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Dialect, TextClause
@@ -123,6 +124,11 @@ class _Pipeline(AsyncPipeline):
         while self.command_queue:
             self.command_queue.popleft()()
         yield from ()
+
+    def _fetch_gen(self, *, flush: bool) -> PQGen[None]:
+        """Listen once all has left; psycopg leaves what the server has no room for, and both wait for ever (seen)."""
+        yield from send(self.pgconn)
+        yield from super()._fetch_gen(flush=flush)
 
 
 @asynccontextmanager
