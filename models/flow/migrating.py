@@ -8,19 +8,21 @@ visit. Nothing is lost: an execution without an image refuses the whole instance
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final
 
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.authority import check_reason
-from models.flow.branches import branch_of
+from models.flow.branches import Branch, branch_of
 from models.flow.ending import end_of_instance
 from models.flow.entering import enter
 from models.flow.errors import FlowError
-from models.flow.graph import Graph, Requirement, RequirementType, Step
+from models.flow.graph import EdgeType, Graph, Requirement, RequirementType, Step
 from models.flow.incidents import resolve
 from models.flow.moment import Events, Moment
-from models.flow.state import Ref, State, Token, child_instance_id
+from models.flow.regions import joins, region
+from models.flow.state import Arrival, Ref, State, Token, child_instance_id
 from models.flow.status import DONE_BUT_OPEN, InstanceStatus
 
 ORDINARY: Final = frozenset({"start", "task", "decision", "rework", "terminal"})
@@ -113,9 +115,25 @@ def migrate(moment: Moment, command: cmd.Migrate) -> Events:
         raise FlowError("migration_no_image", steps=at, subjects=len({ref.subject for ref in lost}))
     there = replace(moment, graph=target.graph)
     moved: list[ev.Event] = []
-    for ref, image in plan.items():
-        moved += _stay(there, ref, image) if image.fate is Fate.STAYS else _enter_anew(there, ref, image, command)
+    for _, places in groupby(plan, key=lambda ref: ref.subject):
+        moved += _move(there, {ref: plan[ref] for ref in places}, command)
     return (_migrated(there, plan, command), *moved, *end_of_instance(there, moved))
+
+
+def _move(there: Moment, plan: Mapping[Ref, Image], command: cmd.Migrate) -> Iterator[ev.Event]:
+    """What becomes of one subject: its end in one of its branches closes the others, wherever they have come to."""
+    entered = [there.graph.steps[str(image.to)] for image in plan.values() if image.fate is Fate.ENTERS]
+    depend = len({step.key for step in entered}) < len(entered) or any(step.ends_on_entry for step in entered)
+    current = there
+    for ref, image in plan.items():
+        if ref not in current.state.tokens:
+            return
+        moved = tuple(
+            _stay(there, ref, image) if image.fate is Fate.STAYS else _enter_anew(current, ref, image, command)
+        )
+        yield from moved
+        if depend and ref.branch:
+            current = current.after(moved)
 
 
 def _migrated(there: Moment, plan: Mapping[Ref, Image], command: cmd.Migrate) -> ev.InstanceMigrated:
@@ -154,8 +172,7 @@ def _children(there: Moment, ref: Ref, requirement: Requirement) -> Iterator[ev.
 def _enter_anew(there: Moment, ref: Ref, image: Image, command: cmd.Migrate) -> Iterator[ev.Event]:
     """The old execution closes, and the image is entered by whoever had it in hand; the visit does not count."""
     token, step = there.state.tokens[ref], there.graph.steps[str(image.to)]
-    yield from resolve(there, ref, command.actor, "migrated")
-    yield ev.ExecutionDiverted(
+    diverted = ev.ExecutionDiverted(
         ref=ref,
         at=there.now,
         by=command.actor,
@@ -164,6 +181,10 @@ def _enter_anew(there: Moment, ref: Ref, image: Image, command: cmd.Migrate) -> 
         to_step=step.key,
         reason=command.reason.strip(),
     )
+    left = (*resolve(there, ref, command.actor, "migrated"), diverted)
+    yield from left
+    if step.ends_on_entry and ref.branch:
+        there = there.after(left)
     visit = there.visits(ref.subject, step.key).last + 1
     for event in enter(there, Ref(ref.subject, step.key, visit, ref.branch), step, lot=token.lot):
         yield _carried(event, token, step)
@@ -177,18 +198,37 @@ def _carried(event: ev.Event, token: Token, step: Step) -> ev.Event:
 
 
 def _with_its_forks(state: State, ref: Ref, image: Image, before: Graph, after: Graph) -> Image:
-    """A branch needs the fork that opened it, and the join at which others of its subject already are."""
-    needed = [*_forks(ref.branch), *(arrival.join for arrival in state.arrived.get(ref.subject, ()))]
-    if all(key in after.steps and _sort_of(before.steps[key]) == _sort_of(after.steps[key]) for key in needed):
+    """A branch needs the fork that opened it and the way from there to its join, where others may be already."""
+    if image.to is None or after.steps[image.to].is_terminal:
         return image
-    return replace(image, to=None, fate=Fate.LOST)
+    at, lost = image.to, False
+    for branch in _branches(ref.branch):
+        lost = lost or not _same_fork(before, after, branch.fork) or at not in region(after, branch.fork)
+        at = branch.fork
+    for arrival in state.arrived.get(ref.subject, ()):
+        lost = lost or not _same_join(before, after, arrival)
+    return replace(image, to=None, fate=Fate.LOST) if lost else image
 
 
-def _forks(branch: str) -> Iterator[str]:
-    while branch:
-        found = branch_of(branch)
-        yield found.fork
-        branch = found.outer
+def _same_fork(before: Graph, after: Graph, fork: str) -> bool:
+    """Whether it is there, and opens as many branches."""
+    if fork not in after.steps or _sort_of(before.steps[fork]) != _sort_of(after.steps[fork]):
+        return False
+    return len(before.leaving(fork, EdgeType.DEFAULT)) == len(after.leaving(fork, EdgeType.DEFAULT))
+
+
+def _same_join(before: Graph, after: Graph, arrival: Arrival) -> bool:
+    """Whether the other branches of the fork come to this join too, and it waits for as many of them."""
+    if arrival.join not in joins(after, branch_of(arrival.branch).fork):
+        return False
+    return _sort_of(before.steps[arrival.join]) == _sort_of(after.steps[arrival.join])
+
+
+def _branches(name: str) -> Iterator[Branch]:
+    while name:
+        found = branch_of(name)
+        yield found
+        name = found.outer
 
 
 def _sort_of(step: Step) -> tuple[Any, ...]:

@@ -20,19 +20,32 @@ def branch_at(graph: Graph, branch: str, step: str) -> str:
 
 def region(graph: Graph, fork: str) -> frozenset[str]:
     """The steps between a fork and its join; where it has none, all that the fork leads to."""
+    return _between(graph, fork)[0]
+
+
+def joins(graph: Graph, fork: str) -> frozenset[str]:
+    """Where the branches of a fork come together."""
+    return _between(graph, fork)[1] if fork in graph.steps else frozenset()
+
+
+def _between(graph: Graph, fork: str) -> tuple[frozenset[str], frozenset[str]]:
     found: set[str] = set()
+    ends: set[str] = set()
     seen: set[tuple[str, int]] = set()
     frontier = [(key, 0) for key in _onward(graph, fork)]
     while frontier:
         key, depth = frontier.pop()
         kind = graph.steps[key].step_type
-        if (key, depth) in seen or (kind == JOIN and depth == 0) or depth > len(graph.steps):
+        if kind == JOIN and depth == 0:
+            ends.add(key)
+            continue
+        if (key, depth) in seen or depth > len(graph.steps):
             continue
         seen.add((key, depth))
         found.add(key)
         inner = depth + (kind == FORK) - (kind == JOIN)
         frontier += [(following, inner) for following in _onward(graph, key)]
-    return frozenset(found)
+    return frozenset(found), frozenset(ends)
 
 
 def _onward(graph: Graph, step: str) -> list[str]:

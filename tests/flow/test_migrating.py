@@ -1,16 +1,20 @@
 """An instance goes on under another version of its process."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.carry import carry, restore
 from models.flow.graph import parse_graph
 from models.flow.migrating import Fate, image_of
 from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus as S
-from tests.flow.scene import Json, Scene, end, gate, graph, kinds, of_type, step
+from tests.flow.routed import forked
+from tests.flow.scene import Json, Scene, edge, end, gate, graph, kinds, of_type, step
 from tests.flow.strategies import LAW, valid_graphs
 from tests.flow.walk import check_packing, check_state, draw_walk
 
@@ -181,15 +185,63 @@ def test_new_nested_processes_are_asked_for_and_the_old_ones_run_on() -> None:
     assert len(scene.state.children) == 3
 
 
-def test_a_branch_needs_its_fork() -> None:
-    scene = Scene(graph(step("a"), end()))
-    scene.play_events(ev.ExecutionEntered(ref=Ref(1, "a", 1, "split.1.1"), at=scene.now))
-    same = graph(step("a"), step("split"), end())
-    scene.graph = same
-    assert scene.migrate(graph(step("a"), end())).params == {"steps": ["a"], "subjects": 1}
-    assert scene.migrate(same).outcome == "migrated"
+def in_branches(*branches: str, **of_join: Any) -> Scene:
+    scene = Scene(graph(*forked(*branches, **of_join)))
+    scene.play(*(cmd.Recheck(ref=ref) for ref in scene.state.hops))
+    return scene
 
 
+def test_a_branch_needs_its_fork_with_as_many_branches() -> None:
+    scene = in_branches("a", "b")
+    for there in (graph(step("a"), step("b"), end()), graph(*forked("a", "b", "c"))):
+        assert scene.migrate(there).params == {"steps": ["a", "b"], "subjects": 1}
+    assert scene.migrate(graph(*forked("a", "b"))).outcome == "migrated"
+
+
+def test_a_branch_goes_on_between_its_fork_and_its_join() -> None:
+    scene = in_branches("a", "b")
+    for elsewhere in ("j", "after", "f"):
+        assert scene.migrate(graph(*forked("a", "b")), a=elsewhere).params == {"steps": ["a"], "subjects": 1}
+    assert scene.migrate(graph(*forked("a", "b")), a="b", b="a").outcome == "migrated"
+    check_state(scene)
+
+
+def test_who_waits_at_a_join_is_not_left_there_by_a_version_that_joins_elsewhere() -> None:
+    scene = in_branches("a", "b")
+    scene.do("complete", ref=Ref(0, "a", 1, "f.1.1"))
+    join = step("other", step_type="join", config={"join": {"require": "all"}})
+    parts = [
+        {**part, "step_type": "task", "config": {}} if part.get("key") == "j" else part for part in forked("a", "b")
+    ]
+    ways = [edge("a", "other"), edge("b", "other"), edge("other", "j")]
+    rest = [part for part in parts if part.get("to_step") != "j"]
+    assert scene.migrate(graph(*rest, join, *ways)).outcome == "migration_no_image"
+    assert scene.migrate(graph(*forked("a", "b"))).outcome == "migrated"
+
+
+@pytest.mark.parametrize("ended", ["a", "b", "ab"])
+def test_who_ends_in_one_branch_leaves_nothing_behind_in_another_that_goes_over_too(ended: str) -> None:
+    scene = Scene(graph(*forked("a", "b")), subjects=2)
+    scene.play(*(cmd.Recheck(ref=ref) for ref in scene.state.hops))
+    scene.do("complete", ref=Ref(1, "a", 1, "f.1.1"))
+    images = {old: "end" if old in ended else new for old, new in (("a", "c"), ("b", "d"))}
+    assert scene.migrate(graph(*forked("c", "d")), **images).outcome == "migrated"
+    check_state(scene)
+    finished = sorted(one.ref.subject for one in of_type(scene.events, ev.SubjectFinished))
+    assert finished == ([0, 1] if "b" in ended else [0])
+    assert {ref: token.status for ref, token in scene.state.tokens.items()} == (
+        {} if "b" in ended else {Ref(1, "d", 1, "f.1.2"): S.PENDING}
+    )
+
+
+def test_branches_that_go_over_to_one_step_make_a_visit_each() -> None:
+    scene = in_branches("a", "b")
+    assert scene.migrate(graph(*forked("c", "d")), a="c", b="c").outcome == "migrated"
+    check_state(scene)
+    assert sorted(scene.state.tokens) == [Ref(0, "c", 1, "f.1.1"), Ref(0, "c", 2, "f.1.2")]
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(7_200)  # many examples, as in `test_laws`
 @LAW
 @given(valid_graphs(), valid_graphs(), st.integers(1, 3), st.data())

@@ -471,7 +471,10 @@ def _next_move(scene: Scene, ref: Ref, far: dict[str, int], force: str | None) -
         scene.play(cmd.SignOff(command_id="signoff", actor="qa", ref=ref))
     elif token.status in WORKABLE:
         who = token.assignee or "sue"
-        if token.assignee not in (None, "sue", "chief"):
+        if token.owner is not None:
+            scene.do("hand_back", who, ref)
+            who = token.owner
+        if who not in ("sue", "chief"):
             scene.do("release", who, ref)
             who = "sue"
         if step.requires_explicit_start:
