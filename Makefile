@@ -5,6 +5,8 @@
 
 BIN := .venv/bin
 ARGS ?=
+# A process per core, each with servers of its own; a part of the tests (-k, a path) takes one. ARGS="-n 0" always does.
+SHARED := -n auto --dist loadfile --no-loadscope-reorder
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,10 +21,10 @@ run: install web  ## Start Gatework with its own PostgreSQL and Temporal
 	@exec $(BIN)/gatework dev $(ARGS)
 
 test: install web  ## Run all tests; browser tests need Chromium, which is installed where possible
-	@browser=$$($(BIN)/python scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
+	@browser=$$($(BIN)/python scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" $(BIN)/pytest $(SHARED) $(ARGS)
 
 test-fast: install  ## Run the tests that need no browser
-	@$(BIN)/pytest -m "not browser" $(ARGS)
+	@$(BIN)/pytest $(SHARED) -m "not browser" $(ARGS)
 
 screenshots: install web  ## Take the pictures of the docs anew
 	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" PICTURES=docs/pictures $(BIN)/pytest -q tests/browser

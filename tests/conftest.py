@@ -1,4 +1,4 @@
-"""Real servers for tests, and a clean end of the session.
+"""Real servers for tests, how the suite is shared among processes, and a clean end of the session.
 
 ``empty_database`` and ``database`` give each test a database of its own, the second one migrated.
 Both belong to one throw-away PostgreSQL per test process.
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 from psycopg import sql
 
 from models.settings import Settings
@@ -23,8 +25,13 @@ for _name in _theirs - {"GATEWORK_CHROMIUM"}:
     del os.environ[_name]
 Settings.model_config["env_file"] = None
 
+# How long an example takes says how busy the machine is.
+hypothesis.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.load_profile("any machine")
+
 _names = (f"test_{number}" for number in count())
 TEMPLATE = "migrated"
+MOST_PROCESSES = 4
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +79,25 @@ def database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str
     yield from _database(postgres, migrated_template)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What ``-n auto`` means here: a process per core for the whole suite, and this one alone for a part of it.
+
+    A process has servers of its own, so that more than four are not worth their memory.
+    """
+    chosen = any(config.getoption(name, None) for name in ("keyword", "lf", "stepwise"))
+    partly = chosen or config.args_source is pytest.Config.ArgsSource.ARGS
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return 0 if partly or cores == 1 else min(cores, MOST_PROCESSES)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the suite is shared, files with slow tests come first, so that none is begun when all else is done."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remember the outcome for ``pytest_unconfigure``."""
     session.config.stash[_outcome] = int(exitstatus)
@@ -82,10 +108,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave without the interpreter's own clean-up once temporalio was loaded.
 
     Its native threads sometimes crash there (exit 134 or 139, sdk-python #300); by now everything is
-    written and every server stopped.
+    written and every server stopped, and a process of ``-n`` has told how it ended.
     """
     outcome = config.stash.get(_outcome, None)
-    if outcome is None or "temporalio" not in sys.modules or hasattr(config, "workerinput"):
+    if outcome is None or "temporalio" not in sys.modules:
         return
     sys.stdout.flush()
     sys.stderr.flush()

@@ -5,12 +5,15 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.product import ADMIN_PASSWORD, Product
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_capa_page_walks_to_closure(product: Product) -> None:
     script = "\n".join(BLOCK.findall((DOCS / "capa-with-curl.md").read_text()))
     done = subprocess.run(

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def begun(raw: Json, subjects: int) -> Scene:
     return Scene(parse_graph(raw), subjects=subjects)
 
 
+@pytest.mark.slow
 @LAW
 @given(valid_graphs(), st.integers(1, 3), st.data())
 def test_every_walk(raw: Json, subjects: int, data: st.DataObject) -> None:

@@ -1,6 +1,6 @@
 """No activation over one second with 10,000 subjects (DESIGN §3.14): the parts of it that are the core's.
 
-Budgets are those of the design, several times what a quiet core needs, so that a busy neighbour does not fail a build.
+Budgets are those of the design. What is timed changes nothing, so that it can be done again.
 """
 
 import time
@@ -19,17 +19,20 @@ from models.flow.timing import next_deadline
 from tests.flow.scene import INSTANCE, LINE, NOW, PERMISSIONS, graph, step
 
 MANY = 10_000
+TRIES = 3
 FACTS = Facts(permissions=PERMISSIONS)
 
 T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Do it, in at most so much processor time."""
-    start = time.process_time()
-    result = work()
-    assert time.process_time() - start < seconds
-    return result
+    """Do it, in at most so much processor time; a neighbour on the same core slows one try, not three."""
+    for _ in range(TRIES):
+        start = time.process_time()
+        result = work()
+        if time.process_time() - start < seconds:
+            return result
+    raise AssertionError(f"took more than {seconds} s of processor time {TRIES} times")
 
 
 def begun(*parts: dict[str, object]) -> State:

@@ -326,6 +326,7 @@ async def test_a_parent_that_continued_as_new_three_times_gets_every_childs_end(
     assert len(await plant.histories(instance)) > 3
 
 
+@pytest.mark.slow
 async def test_a_tree_of_depth_five_with_a_hundred_children(plant: Plant) -> None:
     """1 root, then 4, 8, 8, 16 and 64 below it: held, resumed and cancelled as one."""
     process, counts = await plant.approve(CHILD, "Leaf"), (4, 2, 1, 2, 4)

@@ -15,6 +15,8 @@ from models.store.people import Person
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.conftest import working
 from tests.workflows.test_children import CHILD, children_of
+from tests.workflows.test_durability import until_visible
+from tests.workflows.test_signals import sweep
 
 BACK = {"roles": ["quality_manager"], "on_reject": {"back_to": "make"}}
 OK = {"key": "ok", "requirement_type": "approval", "name": "Release", "config": BACK}
@@ -105,7 +107,9 @@ async def test_a_rejection_that_nobody_was_there_for_is_found_by_the_run_that_co
     async with plant.system.begin() as connection:
         await connection.execute(text("DELETE FROM outbox WHERE topic = 'evidence_changed'"))
     await plant.client.get_workflow_handle(str(instance)).terminate("lost")
+    await until_visible(plant, instance, "Terminated")
     async with working(plant):
+        await sweep(plant).sweep_once()
         await entered(plant, instance, Ref(0, "make", 2))
 
 
