@@ -154,7 +154,7 @@ async def _hand_in(held: Services, caller: Principal, person: Person, plan: Plan
 async def follow(held: Services, caller: Principal, handed: Handed, how: Manner) -> Sent:
     """Signal commands that are committed, and wait for their outcomes as long as the client likes."""
     ids = tuple(handed.executions)
-    with held.waiter.commands(caller.tenant_id, ids) as ticket:
+    with held.waiter.commands(caller.tenant_id, {**dict.fromkeys(ids), **dict(handed.unsettled)}) as ticket:
         await _signal(held, handed.unsettled)
         if handed.look:
             held.waiter.look()
@@ -192,7 +192,7 @@ def answer(sent: Sent) -> JSONResponse:
 
 async def resend(held: Services, caller: Principal, command_id: UUID, instance_id: UUID, how: Manner) -> Settled | None:
     """Signal a command that another request wrote, and wait for its outcome."""
-    with held.waiter.commands(caller.tenant_id, [command_id]) as ticket:
+    with held.waiter.commands(caller.tenant_id, {command_id: instance_id}) as ticket:
         await _signal(held, [(command_id, instance_id)])
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)

@@ -1,12 +1,13 @@
 """Waits for outcomes: one connection listens for what record notifies, one query reads for all who wait.
 
-A notice can be lost (reconnect, restart), so whoever waits is also looked up every second. Waiting writes nothing.
+A notice names its instance, so only what is awaited of that one is read. It can be lost (reconnect, restart), so
+whoever waits is also looked up every second. Waiting writes nothing.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,8 @@ RECONNECT_SECONDS = 1.0
 
 Key = tuple[UUID, UUID]
 """Tenant and id; rows are keyed by both."""
+Places = Mapping[Key, UUID | None]
+"""Keys, each with the instance whose notices are about it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,10 @@ _BEGUN = text(
 class Ticket:
     """What one request waits for: commands to be settled, or an instance to have begun."""
 
-    def __init__(self, board: "_Board", keys: Iterable[Key]) -> None:
+    def __init__(self, board: "_Board", places: Places) -> None:
         self._board = board
-        self._missing = set(keys)
+        self._places = places
+        self._missing = set(places)
         self._done = asyncio.Event()
         self.found: dict[UUID, Settled | None] = {}
 
@@ -78,7 +82,7 @@ class Ticket:
 
     def __enter__(self) -> Self:
         """Register before signalling, so that no outcome is missed."""
-        self._board.add(self, self._missing)
+        self._board.add(self, self._places)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,24 +95,38 @@ class _Board:
 
     def __init__(self) -> None:
         self.waiting: dict[Key, set[Ticket]] = {}
+        self._of: dict[UUID | None, set[Key]] = {}
+        self._places: dict[Key, UUID | None] = {}
 
-    def add(self, ticket: Ticket, keys: Iterable[Key]) -> None:
-        for key in keys:
+    def add(self, ticket: Ticket, places: Places) -> None:
+        for key, instance in places.items():
             self.waiting.setdefault(key, set()).add(ticket)
+            self._of.setdefault(self._places.setdefault(key, instance), set()).add(key)
 
     def remove(self, ticket: Ticket, keys: Iterable[Key]) -> None:
         for key in keys:
             tickets = self.waiting.get(key, set())
             tickets.discard(ticket)
             if not tickets:
-                self.waiting.pop(key, None)
+                self._forget(key)
 
     def settle(self, key: Key, value: Settled | None) -> None:
-        for ticket in self.waiting.pop(key, ()):
+        for ticket in self._forget(key):
             ticket.give(key, value)
 
-    def arguments(self) -> dict[str, list[UUID]]:
-        return {"tenants": [tenant for tenant, _ in self.waiting], "ids": [one for _, one in self.waiting]}
+    def awaited(self, heard: Iterable[UUID] | None) -> list[Key]:
+        """What may be there after notices of these instances; None: anything."""
+        if heard is None:
+            return list(self.waiting)
+        return [key for instance in (None, *heard) for key in self._of.get(instance, ())]
+
+    def _forget(self, key: Key) -> set[Ticket]:
+        if key in self._places:
+            instance = self._places.pop(key)
+            self._of[instance].discard(key)
+            if not self._of[instance]:
+                del self._of[instance]
+        return self.waiting.pop(key, set())
 
 
 class Waiter:
@@ -125,6 +143,7 @@ class Waiter:
         self._commands = _Board()
         self._instances = _Board()
         self._wake = asyncio.Event()
+        self._heard: set[UUID] | None = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -142,16 +161,20 @@ class Waiter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def commands(self, tenant_id: UUID, ids: Iterable[UUID]) -> Ticket:
-        """A ticket for these commands to be settled; waits once it is entered."""
-        return Ticket(self._commands, [(tenant_id, one) for one in ids])
+    def commands(self, tenant_id: UUID, instances: Mapping[UUID, UUID | None]) -> Ticket:
+        """A ticket for commands to be settled, each with its instance where that is known; waits once it is entered."""
+        return Ticket(self._commands, {(tenant_id, one): instance for one, instance in instances.items()})
 
     def instance(self, tenant_id: UUID, instance_id: UUID) -> Ticket:
         """A ticket for this instance to be past `pending`."""
-        return Ticket(self._instances, [(tenant_id, instance_id)])
+        return Ticket(self._instances, {(tenant_id, instance_id): instance_id})
 
-    def look(self) -> None:
-        """Read soon; something may have happened."""
+    def look(self, instance: UUID | None = None) -> None:
+        """Read soon; something may have happened: at this instance, or anywhere."""
+        if instance is None:
+            self._heard = None
+        elif self._heard is not None:
+            self._heard.add(instance)
         self._wake.set()
 
     async def _read(self) -> None:
@@ -159,19 +182,22 @@ class Waiter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()
+            heard = self._heard if self._wake.is_set() else None
+            self._heard = set()
             self._wake.clear()
-            if self._commands.waiting or self._instances.waiting:
-                try:
-                    await self._read_once()
-                except (SQLAlchemyError, psycopg.Error, OSError):
-                    log.exception("outcomes could not be read; trying again")
+            try:
+                await self._read_once(heard)
+            except (SQLAlchemyError, psycopg.Error, OSError):
+                log.exception("outcomes could not be read; trying again")
 
-    async def _read_once(self) -> None:
+    async def _read_once(self, heard: Iterable[UUID] | None) -> None:
         boards = [(_SETTLED, self._commands, settled), (_BEGUN, self._instances, None)]
-        asked = [(clause, board, read) for clause, board, read in boards if board.waiting]
+        asked = [(clause, board, read, keys) for clause, board, read in boards if (keys := board.awaited(heard))]
+        if not asked:
+            return
         async with system_wire(self._engine) as wire:
-            found = await wire.finish(*(Statement(clause, board.arguments()) for clause, board, _ in asked))
-        for (_, board, read), rows in zip(asked, found, strict=True):
+            found = await wire.finish(*(Statement(clause, _arguments(keys)) for clause, _, _, keys in asked))
+        for (_, board, read, _), rows in zip(asked, found, strict=True):
             for row in rows:
                 board.settle((row.tenant_id, row.id), None if read is None else read(row))
 
@@ -181,11 +207,15 @@ class Waiter:
                 async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {RECORD_CHANNEL}")
                     self.look()
-                    async for _ in connection.notifies():
-                        self.look()
+                    async for notice in connection.notifies():
+                        self.look(UUID(notice.payload.partition(" ")[0]))
             except psycopg.Error as error:
                 log.warning("listening for outcomes was interrupted: %s", error)
             await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _arguments(keys: Sequence[Key]) -> dict[str, list[UUID]]:
+    return {"tenants": [tenant for tenant, _ in keys], "ids": [one for _, one in keys]}
 
 
 def settled(row: Any) -> Settled:

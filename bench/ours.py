@@ -115,7 +115,7 @@ class BySignal:
     async def commands(self, kind: str, instance: str, subjects: Sequence[int], step: int) -> list[Settled]:
         """A bulk request until all its commands are settled."""
         ids = await self._accept(kind, instance, [_execution(instance, subject, step) for subject in subjects])
-        with self.waiter.commands(self.site.person.tenant_id, ids) as ticket:
+        with self.waiter.commands(self.site.person.tenant_id, dict.fromkeys(ids, UUID(instance))) as ticket:
             await self.site.signals.send(instance, [str(one) for one in ids])
             await ticket.wait(PATIENCE)
         settled = [ticket.found.get(one) for one in ids]
