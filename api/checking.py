@@ -1,7 +1,12 @@
-"""All that keeps a process from being put into force: its graph, and the config of every requirement by its type."""
+"""All that keeps a process from being put into force, as far as the process alone tells.
+
+Its graph, the config of every requirement by its type, expressions, automatic actions. What it names in the tenant is
+looked up in `models.store.usable`.
+"""
 
 from typing import Any
 
+from models.decisions.actions import action_problems
 from models.decisions.expressions import expression_problems
 from models.flow.validate import problems_of
 from models.requirements import registry
@@ -14,30 +19,8 @@ def process_problems(graph: Any) -> list[dict[str, str]]:
         for one in problems_of(graph, registry.kinds().keys())
     ]
     known = {one["path"] for one in found}
-    further = [*_configs(graph), *expression_problems(graph), *_not_carried_out(graph)]
+    further = [*_configs(graph), *expression_problems(graph), *action_problems(graph)]
     return [*found, *(one for one in further if one["path"] not in known)]
-
-
-ACTIONS = ("webhook", "expression")
-"""Automatic actions that are carried out."""
-
-
-def _not_carried_out(graph: Any) -> list[dict[str, str]]:
-    return [
-        {
-            "code": "unknown_action",
-            "path": f"steps[{number}].config.action.type",
-            "message": f"'{kind}' is no action that can be carried out; there are: {', '.join(ACTIONS)}.",
-        }
-        for number, step in enumerate(_objects(graph, "steps"))
-        if step.get("step_type") == "automatic" and (kind := _action_of(step)) not in ACTIONS
-    ]
-
-
-def _action_of(step: dict[str, Any]) -> Any:
-    config = step.get("config")
-    action = config.get("action") if isinstance(config, dict) else None
-    return action.get("type") if isinstance(action, dict) else None
 
 
 def _configs(graph: Any) -> list[dict[str, str]]:

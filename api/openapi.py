@@ -38,6 +38,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "catalogues", "description": "Document types, approval templates, measurement definitions."},
     {"name": "my tasks", "description": "One inbox over everything."},
     {"name": "notifications", "description": "What I was told, and how I want to be told."},
+    {"name": "connectors", "description": "Other systems that automatic steps speak to, by key."},
     {"name": "webhooks", "description": "Events to other systems: signed, repeated, replayed."},
     {"name": "notification channels", "description": "Rooms and mailboxes of teams, and the wording of notices."},
     {"name": "operations", "description": "Health and metrics."},

@@ -9,10 +9,10 @@ from http import HTTPStatus
 from typing import Final
 
 from models.flow.errors import REFUSALS
-from models.store import gate_errors, notice_errors, planning_errors, refusals
+from models.store import connector_errors, gate_errors, notice_errors, planning_errors, refusals
 from models.store.errors import CODES
 
-_LISTED = (gate_errors, notice_errors, planning_errors, refusals)
+_LISTED = (connector_errors, gate_errors, notice_errors, planning_errors, refusals)
 """Where the store's codes stand besides `models.store.errors`; importing them fills `CODES`."""
 
 FLOW_STATUS: Final[Mapping[str, int]] = {
@@ -184,6 +184,12 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "event_type_unknown": 422,
     "delivery_unknown": 404,
     "delivery_pending": 409,
+    # connectors
+    "connector_unknown": 404,
+    "connector_key_taken": 409,
+    "connector_target_refused": 422,
+    "connector_secret_needed": 422,
+    # load and uploads
     "too_busy": 503,
     "upload_invalid": 422,
     "dmn_invalid": 422,

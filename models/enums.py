@@ -17,6 +17,15 @@ class ProcessStatus(StrEnum):
     RETIRED = "retired"
 
 
+class ConnectorAuth(StrEnum):
+    """How a connector says who we are."""
+
+    NONE = "none"
+    BASIC = "basic"
+    BEARER = "bearer"
+    HEADER = "header"
+
+
 class DocumentState(StrEnum):
     """Life of one document revision (ISO 13485 4.2.4)."""
 

@@ -25,7 +25,7 @@ _QUALITY: Final = _ENGINEER | {
 }  # fmt: skip
 
 ROLE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
-    "admin": _QUALITY | {"user.manage", "user.read", "tenant.manage", "process.self_approve"},
+    "admin": _QUALITY | {"user.manage", "user.read", "tenant.manage", "connector.manage", "process.self_approve"},
     "quality_manager": _QUALITY | {"user.read"},
     "engineer": _ENGINEER | {"user.read"},
     "operator": _WORK,

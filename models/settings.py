@@ -197,8 +197,8 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         default=None,
         description=(
-            "Encrypts secrets that tenants store (webhooks, channels); the same for API and workers. Several, "
-            "comma-separated: the first encrypts, all decrypt. Unset: one is made in data_dir/secret.key."
+            "Encrypts secrets that tenants store (webhooks, connectors, channels); the same for API and workers. "
+            "Several, comma-separated: the first encrypts, all decrypt. Unset: one is made in data_dir/secret.key."
         ),
     )
     smtp_host: str | None = Field(
@@ -222,8 +222,8 @@ class Settings(BaseSettings):
     private_targets_allowed: bool = Field(
         default=False,
         description=(
-            "Whether webhooks and channels may lead into the own network (private or loopback addresses, plain "
-            "http). Leave it off where tenants do not administer this network themselves."
+            "Whether webhooks, connectors, automatic steps and channels may lead into the own network (private or "
+            "loopback addresses, plain http). Leave it off where tenants do not administer this network themselves."
         ),
     )
     delivery_retries: str = Field(

@@ -12,9 +12,10 @@ from api.paging import Page, moment_after, page
 from api.problems import Problem, responses
 from api.schemas import processes as shapes
 from models.enums import ProcessStatus
-from models.store.definitions import NewProcess, change_process, create_process, unusable_children
+from models.store.definitions import NewProcess, change_process, create_process
 from models.store.process_lookup import get_process
 from models.store.process_views import ProcessFilter, list_processes, process_json, process_view
+from models.store.usable import unusable_references
 
 router = APIRouter(tags=["processes"])
 
@@ -123,5 +124,5 @@ async def validate_process(process_id: UUID, caller: Caller, session: Db) -> Any
     process = await get_process(session, caller.tenant_id, process_id)
     problems = process_problems(process.graph)
     if not problems:
-        problems = await unusable_children(session, process)
+        problems = await unusable_references(session, process)
     return JSONResponse({"valid": not problems, "problems": problems})

@@ -166,6 +166,13 @@ class ProcessName(Shape):
     name: str
 
 
+class Child(Related):
+    """A workflow that was started below another."""
+
+    process: ProcessName
+    triggered_by: str | None = Field(description="The execution that started it.")
+
+
 class WorkflowRef(Shape):
     """A workflow in short."""
 
@@ -209,7 +216,7 @@ class WorkflowDetail(Workflow, AsOfStamp):
     subjects_finished: dict[str, int] = Field(description="Terminal status → subjects.")
     incidents: list[Incident]
     parent: Related | None
-    children: list[Related]
+    children: list[Child]
 
 
 class Descendant(Related):

@@ -56,9 +56,10 @@ _ACTIVITY: Mapping[str, checks.Check] = {
     "args": _expression,
     "patience": checks.duration,
 }
+_CONNECTOR: Mapping[str, checks.Check] = {**_CALL, "connector": checks.label(100), "path": _expression}
 _BY_ACTION: Mapping[str, tuple[Mapping[str, checks.Check], tuple[str, ...]]] = {
     "webhook": ({**_CALL, "url": checks.label(2_000)}, ("url",)),
-    "erp": ({**_CALL, **_ACTIVITY, "connector": checks.label(100), "path": _expression}, ()),
+    "erp": ({**_CONNECTOR, **_ACTIVITY}, ()),
     "expression": ({"set": _paths}, ("set",)),
     "start_process": (
         {
@@ -117,9 +118,13 @@ def _event(_name: str, raw: Any, path: str) -> Iterator[Problem]:
 def _action(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     kind = raw.get("type") if isinstance(raw, Mapping) else None
     own, required = _BY_ACTION.get(kind, ({}, ())) if isinstance(kind, str) else ({}, ())
+    if kind == "erp":
+        named = bool(raw.get("connector")), bool(raw.get("activity"))
+        if named[0] == named[1]:
+            yield problem("erp_config", path)
+        else:
+            own = _CONNECTOR if named[0] else _ACTIVITY
     yield from checks.check_fields(raw, path, {**_COMMON, **own}, ("type", *required))
-    if kind == "erp" and bool(raw.get("connector")) == bool(raw.get("activity")):
-        yield problem("erp_config", path)
     if kind == "start_process" and not raw.get("process") and not raw.get("process_id"):
         yield problem("missing_field", f"{path}.process", field="process")
 

@@ -7,7 +7,7 @@ checked again then.
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -64,6 +64,56 @@ def check_url(url: str, *, private_allowed: bool) -> None:
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise TargetRefusedError("it must not contain a login or a fragment; requests are signed instead")
     _check_host(host, private_allowed=private_allowed)
+
+
+def below(base: str, path: object) -> str:
+    """The address of a path below a base, which it cannot leave: no other host, no `..`, however it is written.
+
+    Args:
+        base: An address that `check_base` lets pass.
+        path: What an expression made of it: a text such as `orders/4711?full=true`; empty for the base itself.
+
+    Raises:
+        TargetRefusedError: it is no text, leads out of the base, or has signs that no address has.
+    """
+    if not isinstance(path, str):
+        raise TargetRefusedError(f"a path is a text, and this is {type(path).__name__}")
+    if any(sign.isspace() or not sign.isprintable() or sign in "\\#" for sign in path):
+        raise TargetRefusedError("it contains blanks, '\\' or '#'")
+    place, found, query = path.lstrip("/").partition("?")
+    for part in _decoded(place).replace("\\", "/").split("/"):
+        if part.partition(";")[0] in {".", ".."}:
+            raise TargetRefusedError("it leads out of its base")
+    return base.rstrip("/") + (f"/{place}" if place else "") + found + query
+
+
+def _decoded(text: str) -> str:
+    """Without percent signs, however often they were put one into another: receivers decode more than once."""
+    for _ in text:
+        plain = unquote(text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def check_base(url: str, *, private_allowed: bool) -> None:
+    """See that requests may go below this address.
+
+    Raises:
+        TargetRefusedError: as `check_url`, and where it has a query or leads out of itself.
+    """
+    check_url(url, private_allowed=private_allowed)
+    parts = urlsplit(url)
+    if parts.query or "?" in url:
+        raise TargetRefusedError("it must not contain a query")
+    below(f"{parts.scheme}://{parts.netloc}", parts.path)
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Whom requests to an address speak to: scheme, host, port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def check_apprise(url: str, *, private_allowed: bool) -> None:

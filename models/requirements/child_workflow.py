@@ -64,6 +64,10 @@ class SubjectsFound(Config):
     rule: FindingRule
 
 
+GivenSubjects = Literal["same"] | SubjectsMade | SubjectsFound
+"""Which subjects a nested instance gets: those of whoever asks for it, new ones, or what a rule finds."""
+
+
 class ChildWorkflowConfig(Config):
     """Which process (by id, by key, or by template) is started how often, with which subjects.
 
@@ -77,7 +81,7 @@ class ChildWorkflowConfig(Config):
     process: str | None = None
     process_template: str | None = None
     count: int = Field(default=1, ge=1, le=1_000)
-    subjects: Literal["same"] | SubjectsMade | SubjectsFound = "same"
+    subjects: GivenSubjects = "same"
     context: dict[str, str] = Field(default_factory=dict)
     context_back: dict[str, str] = Field(default_factory=dict)
     on_failure: OnFailure = OnFailure.BLOCK
@@ -93,16 +97,7 @@ class ChildWorkflowKind(RequirementKind):
 
     def further_problems(self, config: ChildWorkflowConfig) -> Iterable[ConfigProblem]:
         """A rule whose expressions cannot run."""
-        if not isinstance(config.subjects, SubjectsFound):
-            return
-        rule = config.subjects.rule
-        expressions = {f"/subjects/rule/equal/{name}": one for name, one in rule.equal.items()}
-        if rule.where is not None:
-            expressions["/subjects/rule/where"] = rule.where
-        for pointer, expression in expressions.items():
-            problem = problem_in(expression)
-            if problem is not None:
-                yield ConfigProblem("config_invalid", pointer, problem)
+        return rule_problems(config.subjects)
 
     async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         """One query: the children of all executions."""
@@ -121,6 +116,20 @@ class ChildWorkflowKind(RequirementKind):
         children = (await _children(look, [execution])).get((execution.id, gate.id), ())
         shown = [{"id": str(one["id"]), **{n: one[n] for n in ("identifier", "name", "status")}} for one in children]
         return {"children": shown}
+
+
+def rule_problems(subjects: GivenSubjects) -> Iterable[ConfigProblem]:
+    """Expressions of a rule that cannot run."""
+    if not isinstance(subjects, SubjectsFound):
+        return
+    rule = subjects.rule
+    expressions = {f"/subjects/rule/equal/{name}": one for name, one in rule.equal.items()}
+    if rule.where is not None:
+        expressions["/subjects/rule/where"] = rule.where
+    for pointer, expression in expressions.items():
+        problem = problem_in(expression)
+        if problem is not None:
+            yield ConfigProblem("config_invalid", pointer, problem)
 
 
 async def _children(look: Look, executions: Sequence[StepExecution]) -> dict[Key, list[RowMapping]]:

@@ -14,7 +14,7 @@ from models.flow.canonical import canonical, graph_hash
 from models.flow.graph import ProcessCategory, parse_graph
 from models.notices.kinds import NoticeKind
 from models.store.audit import Actor, AuditDraft, audit_tenant
-from models.store.effectivity import IN_FORCE, Effective, supersede
+from models.store.effectivity import Effective, supersede
 from models.store.freezing import with_definitions
 from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import free_key, get_process, key_is_taken
@@ -27,7 +27,8 @@ from models.store.refusals import (
     RevisionConflictError,
 )
 from models.store.subject_types import subject_type_by_key
-from models.tables import Process, SubjectType
+from models.store.usable import unusable_references
+from models.tables import Process
 
 Json = dict[str, Any]
 
@@ -145,7 +146,7 @@ async def approve_process(
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
     check_status(process, ProcessStatus.DRAFT, ProcessStatus.IN_REVIEW)
     check_revision(process, base)
-    if problems := await unusable_children(session, process):
+    if problems := await unusable_references(session, process):
         raise ProcessInvalidError(problems=problems)
     now, before = (await session.exec(select(func.now()))).one(), process.status
     dates = effective or Effective()
@@ -181,36 +182,6 @@ async def _tell_authors(session: AsyncSession, actor: Actor, process: Process, r
     said = {"actor": actor.name, "reason": reason}
     recipients = Recipients(users=sorted(authors))
     await put_notice(session, actor.tenant_id, NoticeKind.PROCESS_APPROVED, recipients, about, said)
-
-
-async def unusable_children(session: AsyncSession, process: Process) -> list[Json]:
-    """A problem for each nested process that its parent could never start: not in force, or for other subjects."""
-    problems = []
-    own = await session.get_one(SubjectType, (process.tenant_id, process.subject_type_id))
-    for number, step in enumerate(process.graph.get("steps") or ()):
-        for place, requirement in enumerate(step.get("requirements") or ()):
-            config = requirement.get("config") or {}
-            if requirement.get("requirement_type") != "child_workflow" or config.get("process_id") is None:
-                continue
-            child = await get_process(session, process.tenant_id, UUID(str(config["process_id"])))
-            kind = await session.get_one(SubjectType, (process.tenant_id, child.subject_type_id))
-            path = f"steps[{number}].requirements[{place}].config"
-            given = _given_type(config.get("subjects"), own.key)
-            if child.status not in IN_FORCE:
-                message = f"'{child.name}' is {child.status}. Have it approved first."
-                problems.append({"code": "child_not_approved", "path": f"{path}.process_id", "message": message})
-            elif given != kind.key:
-                message = f"'{child.name}' takes subjects of type {kind.key}, not {given}."
-                problems.append({"code": "child_subject_mismatch", "path": f"{path}.subjects", "message": message})
-    return problems
-
-
-def _given_type(subjects: Any, own: str) -> str:
-    """The key of the type of subjects that a requirement gives to its children."""
-    if not isinstance(subjects, dict):
-        return own
-    rule = subjects.get("new") or subjects.get("rule") or {}
-    return str(rule.get("type"))
 
 
 def check_status(process: Process, *allowed: ProcessStatus) -> None:

@@ -19,7 +19,7 @@ from models.flow.errors import FlowError
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.audit import Actor, AuditDraft, audit_tenant
-from models.store.definitions import check_revision, check_status, unusable_children
+from models.store.definitions import check_revision, check_status
 from models.store.notices import About, Recipients, put_notice
 from models.store.process_lookup import get_process
 from models.store.reading import fetch
@@ -32,6 +32,7 @@ from models.store.refusals import (
     SelfApprovalOfProcessError,
     VersionNotApprovedError,
 )
+from models.store.usable import unusable_references
 from models.tables import Process
 
 REASON: Final = 10
@@ -39,10 +40,11 @@ REASON: Final = 10
 
 _PARENTS = text(
     """
-    SELECT DISTINCT p.name, p.version FROM step_requirement r
-    JOIN step s ON (s.tenant_id, s.id) = (r.tenant_id, r.step_id)
+    SELECT DISTINCT p.name, p.version FROM step s
     JOIN process p ON (p.tenant_id, p.id) = (s.tenant_id, s.process_id)
-    WHERE r.tenant_id = :tenant AND r.requirement_type = 'child_workflow' AND r.config->>'process_id' = :process
+    LEFT JOIN step_requirement r ON (r.tenant_id, r.step_id) = (s.tenant_id, s.id)
+                                AND r.requirement_type = 'child_workflow' AND r.config->>'process_id' = :process
+    WHERE s.tenant_id = :tenant AND (r.id IS NOT NULL OR s.config->'action'->>'process_id' = :process)
       AND (p.status = 'approved' OR EXISTS (SELECT FROM workflow_instance i WHERE i.tenant_id = p.tenant_id
                                             AND i.process_id = p.id AND i.completed_at IS NULL))
     ORDER BY 1, 2
@@ -68,7 +70,7 @@ async def submit_process(
     process = await get_process(session, actor.tenant_id, process_id, lock=True)
     check_status(process, ProcessStatus.DRAFT)
     check_revision(process, base)
-    if problems := await unusable_children(session, process):
+    if problems := await unusable_references(session, process):
         raise ProcessInvalidError(problems=problems)
     process.submitted_at, process.submitted_by = datetime.now(UTC), actor.user_id
     recipients = Recipients(roles=roles_with("process.approve"), but=[actor.name])
@@ -104,7 +106,7 @@ async def retire_process(session: AsyncSession, actor: Actor, process_id: UUID, 
     """Nothing is started by this version any more; a draft is given up. What runs goes on to its end.
 
     Raises:
-        StoreError: not_found, process_retired, process_in_use (a process in force starts it as a nested one).
+        StoreError: not_found, process_retired, process_in_use (a process in force starts this very version).
         FlowError: reason_required.
     """
     _check_reason(reason)

@@ -4,6 +4,7 @@ from models.tables.approvals import ApprovalDelegation, ApprovalRequest, Approva
 from models.tables.audit import AuditEntry, ChainCheckpoint, ChainLink
 from models.tables.base import metadata
 from models.tables.commands import Command, Request
+from models.tables.connectors import Connector
 from models.tables.documents import Document, DocumentLink, DocumentType
 from models.tables.effects import IdentifierCounter, Incident, Outbox
 from models.tables.evidence import EvidenceRecord, Signature, SignatureVoid
@@ -40,6 +41,7 @@ __all__ = [
     "ChainCheckpoint",
     "ChainLink",
     "Command",
+    "Connector",
     "Document",
     "DocumentLink",
     "DocumentType",

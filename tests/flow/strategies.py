@@ -84,6 +84,9 @@ ENGINES: tuple[Json, ...] = (
     {"step_type": "message", "config": {"event": {"name": "paid", "key": "subject.identifier"}}},
     {"step_type": "automatic", "config": {"action": {"type": "webhook", "url": "https://erp.example/"}}},
     {"step_type": "automatic", "config": {"action": {"type": "expression", "set": {"total": "1"}}}},
+    {"step_type": "automatic", "config": {"action": {"type": "start_process", "process": "inspection"}}},
+    {"step_type": "automatic", "config": {"action": {"type": "activity", "activity": "press"}}},
+    {"step_type": "automatic", "config": {"action": {"type": "erp", "connector": "sap"}}},
 )
 
 

@@ -1,9 +1,12 @@
 """Where messages may go: no way into the own network, however it is spelled."""
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.notices.event_types import JOURNAL_TYPES, TYPES, event_kinds, unknown_types, wants
-from models.notices.targets import TargetRefusedError, check_apprise, check_url, is_public
+from models.notices.targets import TargetRefusedError, below, check_apprise, check_base, check_url, is_public, origin_of
 from models.outgoing import post, public_addresses
 
 PRIVATE = [
@@ -49,6 +52,55 @@ def test_a_webhook_may_not_have_this_address(url: str) -> None:
 )
 def test_a_webhook_may_have_this_address(url: str) -> None:
     check_url(url, private_allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "url"),
+    [
+        ("https://erp.example.com", "", "https://erp.example.com"),
+        ("https://erp.example.com/api/", "/orders/1?full=true", "https://erp.example.com/api/orders/1?full=true"),
+        ("https://erp.example.com/api", "a%2Fb/v1.2/..x", "https://erp.example.com/api/a%2Fb/v1.2/..x"),
+        ("https://erp.example.com", "?number=1/../2", "https://erp.example.com?number=1/../2"),
+        ("https://erp.example.com", "@evil.example/x", "https://erp.example.com/@evil.example/x"),
+        ("https://erp.example.com", "//evil.example/x", "https://erp.example.com/evil.example/x"),
+    ],
+)
+def test_a_path_stays_below_its_base(base: str, path: str, url: str) -> None:
+    assert below(base, path) == url
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["..", "a/../b", "./a", "a/%2e%2E/b", "%252e%252e/b", "a%2f..%2fb", "a%5c..%5cb", "..;x=1/b", "a\\b", "a b", "a#b",
+     "a\r\nb", 7, None, ["a"]],
+)  # fmt: skip
+def test_a_path_that_leads_elsewhere_is_refused(path: object) -> None:
+    with pytest.raises(TargetRefusedError):
+        below("https://erp.example.com/api", path)
+
+
+@given(st.text(max_size=30))
+def test_whatever_the_path_the_host_stays_and_so_does_the_base(path: str) -> None:
+    try:
+        url = httpx.URL(below("https://erp.example.com/api", path))
+    except TargetRefusedError:
+        return
+    assert (url.scheme, url.host, url.port, url.userinfo) == ("https", "erp.example.com", None, b"")
+    assert url.raw_path == b"/api" or url.raw_path.startswith((b"/api/", b"/api?"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://erp.example.com/?a=b", "https://erp.example.com/a/../b", "http://erp.example.com/", "https://10.1.2.3/"],
+)
+def test_a_connector_may_not_have_this_base(url: str) -> None:
+    with pytest.raises(TargetRefusedError):
+        check_base(url, private_allowed=False)
+
+
+def test_the_same_host_by_another_spelling_is_the_same() -> None:
+    assert origin_of("https://ERP.example.com/a") == origin_of("https://erp.example.com:443/b")
+    assert origin_of("https://erp.example.com/") != origin_of("https://erp.example.com:8443/")
 
 
 def test_a_deployment_may_allow_its_own_network() -> None:

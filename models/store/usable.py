@@ -1,0 +1,96 @@
+"""What a process names in its tenant, and could never use: processes it starts, connectors it speaks through.
+
+Looked up where a version is validated, submitted and approved; what goes away later stops a subject in an incident.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.store.connectors import connector_in_use
+from models.store.effectivity import IN_FORCE
+from models.store.errors import NotFoundError, StoreError
+from models.store.process_lookup import get_process, latest_approved
+from models.store.references import as_uuid
+from models.tables import Process, SubjectType
+
+Json = dict[str, Any]
+
+
+async def unusable_references(session: AsyncSession, process: Process) -> list[Json]:
+    """A problem for each thing that a version names in vain.
+
+    These are processes that it could never start, being not in force or for other subjects, and connectors that are not
+    there.
+    """
+    own = await session.get_one(SubjectType, (process.tenant_id, process.subject_type_id))
+    problems: list[Json] = []
+    for number, step in enumerate(process.graph.get("steps") or ()):
+        for place, requirement in enumerate(step.get("requirements") or ()):
+            config = requirement.get("config") or {}
+            if requirement.get("requirement_type") == "child_workflow" and config.get("process_id") is not None:
+                child = await get_process(session, process.tenant_id, UUID(str(config["process_id"])))
+                path = f"steps[{number}].requirements[{place}].config"
+                problems += await _not_startable(session, child, config.get("subjects"), own.key, path, "process_id")
+        if step.get("step_type") == "automatic":
+            action = (step.get("config") or {}).get("action") or {}
+            problems += await _of_action(session, process, own.key, action, f"steps[{number}].config.action")
+    return problems
+
+
+async def _of_action(
+    session: AsyncSession, process: Process, own: str, action: Mapping[str, Any], path: str
+) -> list[Json]:
+    if action.get("type") == "start_process":
+        field = "process_id" if action.get("process_id") else "process"
+        try:
+            started = await _started(session, process, action)
+        except StoreError as error:
+            return [{"code": "process_unusable", "path": f"{path}.{field}", "message": error.message}]
+        return await _not_startable(session, started, action.get("subjects"), own, path, field)
+    key = action.get("connector")
+    if key is None or await connector_in_use(session, process.tenant_id, str(key)) is not None:
+        return []
+    message = f"There is no connector '{key}'. Have an administrator add it, or name another one."
+    return [{"code": "connector_unknown", "path": f"{path}.connector", "message": message}]
+
+
+async def _started(session: AsyncSession, process: Process, action: Mapping[str, Any]) -> Process:
+    """The process that an action starts; one that starts its own key starts itself, once it is in force.
+
+    Raises:
+        StoreError: not_found, process_not_approved, process_not_effective.
+    """
+    if action.get("process_id"):
+        found = as_uuid(action["process_id"])
+        if found is None:
+            raise NotFoundError(what="process", id=str(action["process_id"]))
+        return await get_process(session, process.tenant_id, found)
+    if action["process"] == process.key:
+        return process
+    return await latest_approved(session, process.tenant_id, key=action["process"])
+
+
+async def _not_startable(
+    session: AsyncSession, started: Process, subjects: Any, own: str, path: str, field: str
+) -> list[Json]:
+    """What keeps a process from being started with these subjects; one named by its key is in force, or will be."""
+    kind = await session.get_one(SubjectType, (started.tenant_id, started.subject_type_id))
+    given = _given_type(subjects, own)
+    if field == "process_id" and started.status not in IN_FORCE:
+        message = f"'{started.name}' is {started.status}. Have it approved first."
+        return [{"code": "child_not_approved", "path": f"{path}.{field}", "message": message}]
+    if given != kind.key:
+        message = f"'{started.name}' takes subjects of type {kind.key}, not {given}."
+        return [{"code": "child_subject_mismatch", "path": f"{path}.subjects", "message": message}]
+    return []
+
+
+def _given_type(subjects: Any, own: str) -> str:
+    """The key of the type of subjects that are given to what is started."""
+    if not isinstance(subjects, dict):
+        return own
+    rule = subjects.get("new") or subjects.get("rule") or {}
+    return str(rule.get("type"))
