@@ -1,63 +1,50 @@
 """Automatic actions: what a step asks of another system, carried out with what the database says at that moment.
 
-The request is made up in a transaction that is over before anything is sent; no connection waits for a receiver. What
-came back is said to the instance, which alone writes (`models.flow.engine_steps`).
+A request is made up in a transaction that is over before anything is sent; no connection waits for a receiver. What
+came back is said to the instance, which alone writes (`models.flow.engine_steps`). What a plant's worker is to do is
+made up here, too, and carried out there (`activities.site`), for it has no database.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from activities.contract import RUN_ACTION, ActionCall
+from activities.acting import Asked, refused
+from activities.contract import PREPARE_ACTION, RUN_ACTION, ActionCall, SiteCall, SiteOrder
 from activities.definitions import Definitions
 from activities.guard import retried_where_it_helps
+from activities.http_actions import Target, answer_of
+from activities.process_actions import ProcessStarter
 from models.db import tenant_session
 from models.decisions.world import worlds_of
-from models.flow.durations import parse_duration
-from models.flow.graph import Step
 from models.flow.state import execution_id
-from models.notices.targets import TargetRefusedError
-from models.outgoing import AnswerTooLongError, ask
+from models.json_values import plain
+from models.notices.targets import TargetRefusedError, below
 from models.requirements.expressions import ExpressionError, evaluate
+from models.secret_box import SecretBox
+from models.store.connectors import auth_headers, connector_in_use
 from models.tables import StepExecution, WorkflowInstance
-
-MOST_READ: Final = 64 * 1024
-"""Bytes of an answer."""
-MOST_TOLD: Final = 300
-"""Characters of a refusal that an incident repeats."""
-TIMEOUT: Final = 30.0
-"""Seconds of one try, unless the step says otherwise."""
-PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS})
-"""Refusals that say themselves that a later try may go through; all others below 500 are final."""
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A step's settings, and the variables of its expressions."""
-
-    step: Step
-    settings: Mapping[str, Any]
-    variables: Json
-
-
 class Actions:
-    """Reads with the application role."""
+    """Reads with the application role, and starts processes with it."""
 
-    def __init__(self, engine: AsyncEngine, definitions: Definitions, *, private_allowed: bool) -> None:
-        """Take what the composition root wired; `private_allowed` as in the settings."""
+    def __init__(
+        self, engine: AsyncEngine, definitions: Definitions, *, site: str, box: SecretBox, private_allowed: bool
+    ) -> None:
+        """Take what the composition root wired: `site` is for instances that name none, `box` opens connectors."""
         self._engine = engine
         self._definitions = definitions
+        self._site = site
+        self._box = box
         self._private_allowed = private_allowed
+        self._starter = ProcessStarter(engine, definitions)
 
     @activity.defn(name=RUN_ACTION)
     @retried_where_it_helps
@@ -65,88 +52,83 @@ class Actions:
         """Carry out one automatic action.
 
         Returns:
-            `status` and, where the step keeps anything of the answer, `body`: JSON, or text where it is none.
+            What it says, as `config.action.context` looks at it.
 
         Raises:
-            ApplicationError: it failed; `final` ones are not tried again.
+            ApplicationError: it failed; `action_refused` is not tried again.
         """
-        asked = await self._asked(call)
-        if asked is None:
-            raise _final("nobody waits for it any more")
-        return await self._webhook(call, asked)
+        async with tenant_session(self._engine, UUID(call.key.tenant_id)) as session:
+            asked = await self._asked(session, call)
+            target = await self._target(session, call, asked)
+        if target is None:
+            return await self._starter.start(call, asked)
+        return await answer_of(call.call_id, asked, target, private_allowed=self._private_allowed)
 
-    async def _asked(self, call: ActionCall) -> Asked | None:
-        """None where the execution is over."""
-        tenant, instance = UUID(call.key.tenant_id), UUID(call.key.instance_id)
-        async with tenant_session(self._engine, tenant) as session:
-            row = await session.get_one(WorkflowInstance, (tenant, instance))
-            graph = (await self._definitions.version(session, tenant, row.process_id)).graph
-            execution = await session.get_one(StepExecution, (tenant, execution_id(instance, call.ref)))
-            step = graph.steps.get(call.ref.step)
-            if execution.exited_at is not None or step is None:
-                return None
-            worlds = await worlds_of(session, tenant, [execution], graph.steps, datetime.now(UTC))
-            return Asked(step=step, settings=step.config["action"], variables=worlds[execution.id].variables)
+    @activity.defn(name=PREPARE_ACTION)
+    @retried_where_it_helps
+    async def prepare_action(self, call: ActionCall) -> SiteOrder:
+        """What a site's worker is to do, and which site's.
 
-    async def _webhook(self, call: ActionCall, asked: Asked) -> Json:
-        settings = asked.settings
-        method = settings.get("method", "POST")
-        content = b"" if method == "GET" else _body(asked)
-        headers = {str(name).lower(): str(value) for name, value in (settings.get("headers") or {}).items()}
-        if content:
-            headers["content-type"] = "application/json"
-        headers |= {"idempotency-key": call.call_id, "user-agent": "Gatework-Actions"}
-        seconds = parse_duration(settings["timeout"]).total_seconds() if settings.get("timeout") else TIMEOUT
+        Raises:
+            ApplicationError: `action_refused`: its arguments cannot be worked out, or nobody waits for it any more.
+        """
+        async with tenant_session(self._engine, UUID(call.key.tenant_id)) as session:
+            asked = await self._asked(session, call)
+        settings, variables = asked.settings, asked.variables
         try:
-            status, said = await ask(
-                method,
-                settings["url"],
-                content,
-                headers,
-                private_allowed=self._private_allowed,
-                seconds=seconds,
-                most_read=MOST_READ,
-            )
-        except (TargetRefusedError, AnswerTooLongError) as error:
-            raise _final(str(error)) from None
-        except (OSError, httpx.HTTPError) as error:
-            raise _passing(f"{type(error).__name__}: {error}") from None
-        if not httpx.codes.is_success(status):
-            told = f"HTTP {status}: {said[:MOST_TOLD].decode(errors='replace')}".strip(": ")
-            raise _passing(told) if status >= 500 or status in PASSING else _final(told)
-        # What nobody wants is not kept: the journal is for ever.
-        return {"status": status, "body": _read(said)} if settings.get("context") else {"status": status}
+            args = plain(evaluate(settings["args"], variables)) if settings.get("args") else {}
+        except (ExpressionError, ValueError) as error:
+            raise refused(f"its arguments cannot be worked out: {error}") from None
+        site = settings.get("site") or variables["context"].get("site") or self._site
+        told = SiteCall(
+            action=settings["activity"],
+            call_id=call.call_id,
+            args=args,
+            step=asked.step.key,
+            **asked.whose,
+        )
+        return SiteOrder(site=str(site), call=told)
 
+    async def _asked(self, session: AsyncSession, call: ActionCall) -> Asked:
+        """The step's settings, and the variables of its expressions.
 
-def _body(asked: Asked) -> bytes:
-    """What the step's expression makes of it; without one, which execution asks."""
-    variables = asked.variables
-    try:
-        if asked.settings.get("body"):
-            value = evaluate(asked.settings["body"], variables)
-        else:
-            value = {
-                "instance": {name: variables["instance"][name] for name in ("id", "identifier")},
-                "subject": {name: variables["subject"][name] for name in ("id", "identifier")},
-                "step": asked.step.key,
-            }
-        return json.dumps(value, default=str, ensure_ascii=False, allow_nan=False).encode()
-    except (ExpressionError, ValueError) as error:
-        raise _final(f"its body cannot be made: {error}") from None
+        Raises:
+            ApplicationError: the execution is over.
+        """
+        tenant, instance = UUID(call.key.tenant_id), UUID(call.key.instance_id)
+        row = await session.get_one(WorkflowInstance, (tenant, instance))
+        graph = (await self._definitions.version(session, tenant, row.process_id)).graph
+        execution = await session.get_one(StepExecution, (tenant, execution_id(instance, call.ref)))
+        step = graph.steps.get(call.ref.step)
+        if execution.exited_at is not None or step is None:
+            raise refused("nobody waits for it any more")
+        worlds = await worlds_of(session, tenant, [execution], graph.steps, datetime.now(UTC))
+        return Asked(step=step, settings=step.config["action"], variables=worlds[execution.id].variables)
 
+    async def _target(self, session: AsyncSession, call: ActionCall, asked: Asked) -> Target | None:
+        """Where the request goes; None where the action is none.
 
-def _read(said: bytes) -> Any:
-    """JSON, or the text where it is none; without what PostgreSQL's JSON cannot hold."""
-    text = said.decode(errors="replace").replace("\\u0000", "").replace("\x00", "")
-    try:
-        return json.loads(text) if text.strip() else None
-    except ValueError:
-        return text
+        Raises:
+            ApplicationError: there is no such connector, or the path leads out of it.
+        """
+        settings = asked.settings
+        match settings["type"]:
+            case "webhook":
+                return Target(url=settings["url"])
+            case "erp":
+                return await self._through(session, UUID(call.key.tenant_id), settings["connector"], asked)
+            case "start_process":
+                return None
+            case other:
+                raise refused(f"'{other}' is no action that can be carried out here")
 
-
-def _final(told: str) -> ApplicationError:
-    return ApplicationError(told, type="action_refused", non_retryable=True)
-
-
-def _passing(told: str) -> ApplicationError:
-    return ApplicationError(told, type="action_not_answered")
+    async def _through(self, session: AsyncSession, tenant: UUID, key: str, asked: Asked) -> Target:
+        connector = await connector_in_use(session, tenant, key)
+        if connector is None:
+            raise refused(f"there is no connector '{key}'")
+        path = asked.settings.get("path")
+        try:
+            url = below(connector["base_url"], evaluate(path, asked.variables) if path else "")
+        except (ExpressionError, TargetRefusedError) as error:
+            raise refused(f"its path cannot be used: {error}") from None
+        return Target(url=url, headers=auth_headers(connector, self._box))

@@ -26,7 +26,12 @@ REFUSE_LEFTOVERS = "refuse_leftovers"
 NAMED_CHECK = "named_check"
 RECORD_CHECK = "record_check"
 RUN_ACTION = "run_action"
+PREPARE_ACTION = "prepare_action"
+NAMED_ACTION = "named_action"
 SWEEP = "sweep"
+
+SITE_PREFIX = "site-"
+"""A site's task queue is this and its key."""
 
 BATCH_COMMANDS = 200
 BATCH_ANSWERS = 10
@@ -111,6 +116,34 @@ class ActionCall:
     key: InstanceKey
     ref: Ref
     call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCall:
+    """What a named action of a site is told.
+
+    Attributes:
+        action: its name, as the site's entry point registers it.
+        call_id: the same however often it is tried; where it must not happen twice, look whether this id was here.
+        args: what the step's expression came to, `{}` without one.
+        instance, subject: `id` and `identifier` of whom it is for.
+        step: key of the step that asks.
+    """
+
+    action: str
+    call_id: str
+    args: Any = field(default_factory=dict)
+    instance: Mapping[str, str] = field(default_factory=dict)
+    subject: Mapping[str, str] = field(default_factory=dict)
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteOrder:
+    """A named action that is to be carried out, and the key of the site whose worker does it."""
+
+    site: str
+    call: SiteCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

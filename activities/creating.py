@@ -97,8 +97,11 @@ async def _asked(
         (step, key): next(one for one in definition.graph.steps[step].requirements if one.key == key)
         for step, key in wanted
     }
-    processes = {at: await reading.process_of(one) for at, one in requirements.items()}
     configs = {at: config_of(one.config) for at, one in requirements.items()}
+    processes = {
+        at: await reading.usable(UUID(str(one.config["process_id"])), configs[at].subjects)
+        for at, one in requirements.items()
+    }
     return [
         _Asked(
             event=event,
@@ -149,13 +152,13 @@ async def _subjects(
         those = [(asked[number].asking["id"], identifiers[number]) for number in numbers]
         first = asked[numbers[0]]
         assert isinstance(first.config.subjects, SubjectsMade)  # noqa: S101 - as matched above
-        made, told = await _make(session, engine, place, first.config.subjects.new, those, first.event.at.year)
+        made, told = await make_subjects(session, engine, place, first.config.subjects.new, those, first.event.at.year)
         found |= dict(zip(numbers, made, strict=True))
         drafts += told
     return [found[number] for number in range(len(asked))], drafts
 
 
-async def _make(
+async def make_subjects(
     session: AsyncSession,
     engine: AsyncEngine,
     place: Place,

@@ -15,19 +15,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.contract import Cohort
 from activities.creating import below
 from activities.definitions import Definition
-from activities.nesting import MOST_DEEP, ChildProcessUnusableError, Nesting
+from activities.nesting import MOST_DEEP, ChildProcessUnusableError, Nesting, in_force
 from activities.projection import Place
 from models.flow import events as ev
 from models.flow.policies import Level, LevelAction, level_at
 from models.notices.kinds import NoticeKind
 from models.permissions import roles_with
 from models.store.audit import AuditDraft
-from models.store.errors import StoreError
 from models.store.identifiers import next_identifier
 from models.store.incidents import NOTED
 from models.store.instances import create_instances
 from models.store.notices import About, Recipients, put_notice
-from models.store.process_lookup import latest_approved
 from models.store.reading import fetch
 from models.tables import Incident, Process, StepExecution, WorkflowInstance
 
@@ -109,10 +107,7 @@ async def _usable(
     Raises:
         ChildProcessUnusableError: as the message says.
     """
-    try:
-        process = await latest_approved(session, place.tenant, key=level.process_key)
-    except StoreError as error:
-        raise ChildProcessUnusableError(f"no version of '{level.process_key}' is in force") from error
+    process = await in_force(session, place.tenant, level.process_key)
     if process.subject_type_id != execution.subject_type_id:
         raise ChildProcessUnusableError(f"'{process.name}' takes subjects of another type")
     world = await Nesting(session, place.tenant, place.instance, definition).world()

@@ -1,6 +1,7 @@
 """What the core and record must know of nested instances: can they start, with which subjects, how do they stand.
 
-Read only where a step concerned has a `child_workflow` requirement; other steps cost no statement.
+Read only where a step concerned has a `child_workflow` requirement, or where something else starts a process; other
+steps cost no statement.
 """
 
 import re
@@ -18,12 +19,15 @@ from models.flow.graph import Requirement
 from models.flow.ids import requirement_id
 from models.flow.nesting import nested
 from models.flow.state import Ref, execution_id
-from models.requirements.child_workflow import FindingRule, SubjectsFound, SubjectsMade, config_of
+from models.requirements.child_workflow import FindingRule, GivenSubjects, SubjectsFound, SubjectsMade, config_of
 from models.requirements.expressions import ExpressionError, evaluate
 from models.store.canonical import canonical
 from models.store.effectivity import IN_FORCE
+from models.store.errors import StoreError
 from models.store.json_schema import misfits
+from models.store.process_lookup import latest_approved
 from models.store.reading import fetch, fetch_one
+from models.tables import Process
 
 MOST_SUBJECTS: Final = 10_000
 MOST_CANDIDATES: Final = 20_000
@@ -143,12 +147,12 @@ class Nesting:
     async def _problems(
         self, at: Sequence[tuple[str, Requirement]], numbers: Sequence[int] | None
     ) -> dict[tuple[int, str, str], str]:
-        processes = await self._processes(one for _, one in at)
+        processes = await self._processes(UUID(str(one.config["process_id"])) for _, one in at)
         found: dict[tuple[int, str, str], str] = {}
         for step, requirement in at:
+            rule = config_of(requirement.config).subjects
             try:
-                process = await self._usable(requirement, processes)
-                rule = config_of(requirement.config).subjects
+                process = await self._usable(processes.get(str(requirement.config["process_id"])), rule)
             except ChildProcessUnusableError as error:
                 found[EVERY_SUBJECT, step, requirement.key] = str(error)
                 continue
@@ -161,25 +165,22 @@ class Nesting:
                     found[subject["subject_no"], step, requirement.key] = str(error)
         return found
 
-    async def _processes(self, requirements: Iterable[Requirement]) -> dict[str, RowMapping]:
-        ids = sorted({UUID(str(one.config["process_id"])) for one in requirements})
-        rows = await fetch(self.session, _PROCESSES, tenant=self.tenant, ids=ids)
+    async def _processes(self, ids: Iterable[UUID]) -> dict[str, RowMapping]:
+        rows = await fetch(self.session, _PROCESSES, tenant=self.tenant, ids=sorted(set(ids)))
         return {str(row["id"]): row for row in rows}
 
-    async def _usable(self, requirement: Requirement, processes: Mapping[str, RowMapping]) -> RowMapping:
-        """The process that a requirement starts.
+    async def _usable(self, process: RowMapping | None, rule: GivenSubjects) -> RowMapping:
+        """The process, if it can be started below this instance with such subjects.
 
         Raises:
             ChildProcessUnusableError: it is not in force, takes other subjects, or is nested too deep.
         """
-        process = processes.get(str(requirement.config["process_id"]))
         if process is None or process["status"] not in IN_FORCE:
             named = "its process" if process is None else f"'{process['name']}'"
             raise ChildProcessUnusableError(f"{named} is {'gone' if process is None else process['status']}")
         world = await self.world()
         if world["depth"] + 1 >= MOST_DEEP:
             raise ChildProcessUnusableError(f"workflows may be nested {MOST_DEEP} levels deep at most")
-        rule = config_of(requirement.config).subjects
         taken = world["type_key"] if rule == "same" else _type_of(rule)
         if taken != process["type_key"]:
             raise ChildProcessUnusableError(
@@ -193,13 +194,13 @@ class Nesting:
                 raise ChildProcessUnusableError(f"numbers do not fit the identifiers of {process['type_key']}")
         return process
 
-    async def process_of(self, requirement: Requirement) -> RowMapping:
-        """The process that a requirement starts, checked.
+    async def usable(self, process_id: UUID, rule: GivenSubjects) -> RowMapping:
+        """A version that is to be started with these subjects, checked.
 
         Raises:
             ChildProcessUnusableError: as the message says.
         """
-        return await self._usable(requirement, await self._processes([requirement]))
+        return await self._usable((await self._processes([process_id])).get(str(process_id)), rule)
 
     async def found(self, rule: FindingRule, process: RowMapping, subject_no: int) -> list[UUID]:
         """The subjects that a rule finds for one of ours.
@@ -282,6 +283,18 @@ class Nesting:
     async def _context(self) -> Mapping[str, Any]:
         row = await fetch_one(self.session, _CONTEXT, tenant=self.tenant, instance=self.instance)
         return {} if row is None else dict(row["context"])
+
+
+async def in_force(session: AsyncSession, tenant: UUID, key: str | None) -> Process:
+    """The version of a key that new instances are started by now.
+
+    Raises:
+        ChildProcessUnusableError: there is none.
+    """
+    try:
+        return await latest_approved(session, tenant, key=key)
+    except StoreError as error:
+        raise ChildProcessUnusableError(f"no version of '{key}' is in force") from error
 
 
 def _type_of(rule: SubjectsMade | SubjectsFound) -> str:

@@ -15,12 +15,14 @@ from activities.record import Recorder
 from activities.site_checks import SiteChecks
 from activities.states import States
 from activities.subscriptions import Subscriptions
+from models.secret_box import SecretBox
 
 
 def core_activities(
     engine: AsyncEngine,
     *,
     site: str,
+    box: SecretBox,
     subscriptions: Subscriptions | None = None,
     private_allowed: bool = False,
 ) -> Sequence[Callable[..., Any]]:
@@ -28,12 +30,14 @@ def core_activities(
 
     Args:
         engine: Of the application role.
-        site: Key of the site, for search attributes.
+        site: Key of the site, for search attributes and for actions of instances that name no other.
+        box: Opens the secrets of connectors.
         subscriptions: What webhooks want, kept fresh by the composition root; nothing unless given.
         private_allowed: Whether automatic actions may lead into the own network.
     """
     definitions = Definitions()
     leftovers = Leftovers(engine)
+    actions = Actions(engine, definitions, site=site, box=box, private_allowed=private_allowed)
     return (
         Loader(engine, definitions, site).load_instance,
         Advancer(engine, definitions, States(), Calendars(), subscriptions).advance,
@@ -41,5 +45,6 @@ def core_activities(
         leftovers.accept_bare,
         leftovers.refuse_leftovers,
         SiteChecks(engine).record_check,
-        Actions(engine, definitions, private_allowed=private_allowed).run_action,
+        actions.run_action,
+        actions.prepare_action,
     )

@@ -2,10 +2,12 @@
 
 A named check is a function that a package registers under the entry point group `gatework.checks`. It takes a
 `CheckCall`, may be async, and returns a truth, a `CheckVerdict`, or an object with `passed`, `reason` and `data`.
+A named action is one under `gatework.actions`; it takes a `SiteCall` and returns an object, or nothing.
 """
 
 import asyncio
 import inspect
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +18,13 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import NAMED_CHECK, CheckCall, CheckVerdict
+from activities.contract import NAMED_ACTION, NAMED_CHECK, CheckCall, CheckVerdict, SiteCall
+from models.json_values import encoded
 
 CHECKS: Final = "gatework.checks"
+ACTIONS: Final = "gatework.actions"
+MOST_SAID: Final = 64 * 1024
+"""Bytes of what an action answers."""
 
 DESCRIBE_SITE = "describe_site"
 
@@ -51,20 +57,38 @@ class Site:
         Raises:
             ApplicationError: there is no such check, or its answer is none; not tried again.
         """
-        check = checks().get(call.check)
-        if check is None:
-            known = ", ".join(sorted(checks())) or "none"
-            told = f"the site {self._key} has no check '{call.check}'; it has: {known}"
-            raise ApplicationError(told, type="check_unknown", non_retryable=True)
-        if inspect.iscoroutinefunction(check):
-            return verdict_of(await check(call))
-        return verdict_of(await asyncio.to_thread(check, call))
+        return verdict_of(await self._call("check", checks(), call.check, call))
+
+    @activity.defn(name=NAMED_ACTION)
+    async def named_action(self, call: SiteCall) -> dict[str, Any]:
+        """Carry out an action of this site; one that is not async runs in a thread, so that it blocks nobody.
+
+        Raises:
+            ApplicationError: there is no such action, or its answer cannot be kept; not tried again.
+        """
+        return object_of(await self._call("action", actions(), call.action, call))
+
+    async def _call(self, what: str, known: Mapping[str, Callable[[Any], Any]], name: str, told: object) -> Any:
+        function = known.get(name)
+        if function is None:
+            names = ", ".join(sorted(known)) or "none"
+            message = f"the site {self._key} has no {what} '{name}'; it has: {names}"
+            raise ApplicationError(message, type=f"{what}_unknown", non_retryable=True)
+        if inspect.iscoroutinefunction(function):
+            return await function(told)
+        return await asyncio.to_thread(function, told)
 
 
 @cache
 def checks() -> Mapping[str, Callable[[CheckCall], Any]]:
     """The checks that are installed here, by name; read once per process."""
     return {entry.name: entry.load() for entry in entry_points(group=CHECKS)}
+
+
+@cache
+def actions() -> Mapping[str, Callable[[SiteCall], Any]]:
+    """The actions that are installed here, by name; read once per process."""
+    return {entry.name: entry.load() for entry in entry_points(group=ACTIONS)}
 
 
 def verdict_of(answer: Any) -> CheckVerdict:
@@ -88,7 +112,28 @@ def verdict_of(answer: Any) -> CheckVerdict:
             raise ApplicationError(told, type="verdict_invalid", non_retryable=True)
 
 
+def object_of(answer: Any) -> dict[str, Any]:
+    """What an action answered, as JSON; nothing is an empty object.
+
+    Raises:
+        ApplicationError: it is no object, cannot be stored, or is too large.
+    """
+    if answer is None:
+        return {}
+    told = f"the action answered {type(answer).__name__}, which is no object"
+    if isinstance(answer, Mapping):
+        try:
+            text = encoded(dict(answer))
+        except (TypeError, ValueError) as error:
+            told = f"what the action answered is no JSON: {error}"
+        else:
+            if len(text.encode()) <= MOST_SAID:
+                return dict(json.loads(text))
+            told = f"the action answered more than {MOST_SAID} bytes"
+    raise ApplicationError(told, type="answer_invalid", non_retryable=True)
+
+
 def site_activities(key: str) -> Sequence[Callable[..., Any]]:
     """The activities of a site worker."""
     site = Site(key)
-    return (site.describe_site, site.named_check)
+    return (site.describe_site, site.named_check, site.named_action)

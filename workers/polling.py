@@ -1,17 +1,15 @@
 """Whether a worker of this machine does its job, for container health checks."""
 
 import socket
-from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
+from activities.contract import SITE_PREFIX
 from models.settings import Settings
 from workers.temporal_client import connect
-
-SITE_PREFIX: Final = "site-"
 
 
 def queues(settings: Settings) -> dict[str, TaskQueueType.ValueType]:

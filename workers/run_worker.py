@@ -13,6 +13,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.contract import SITE_PREFIX
 from activities.registry import core_activities
 from activities.site import site_activities
 from activities.subscriptions import Subscriptions
@@ -25,7 +26,6 @@ from workers.dispatcher import Dispatcher
 from workers.lifecycle import stop_on_signals
 from workers.notices.consumer import NoticeConsumer
 from workers.notices.courier import Courier
-from workers.polling import SITE_PREFIX
 from workers.sandbox import workflow_runner
 from workers.sealing import seal_daily
 from workers.sweep import Sweep
@@ -56,11 +56,11 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
 async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> AsyncIterator[None]:
     """Instance workflows, database activities, outbox, notices, sweep and the daily checkpoint."""
     app, system = app_engine(settings), system_engine(settings)
-    queue, wanted = settings.core_task_queue, Subscriptions()
+    queue, wanted, box = settings.core_task_queue, Subscriptions(), secret_box(settings)
     notices = NoticeConsumer(
         system=system, app=app, base_url=settings.base_url, with_email=settings.smtp_host is not None
     )
-    courier = Courier(system=system, app=app, settings=settings, box=secret_box(settings))
+    courier = Courier(system=system, app=app, settings=settings, box=box)
     sweep = Sweep(
         system=system,
         app=app,
@@ -78,6 +78,7 @@ async def _core(settings: Settings, client: Client, stop: asyncio.Event) -> Asyn
                     *core_activities(
                         app,
                         site=settings.site,
+                        box=box,
                         subscriptions=wanted,
                         private_allowed=settings.private_targets_allowed,
                     ),

@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.registry import core_activities
+from models.secret_box import secret_box
 from tests.support.meddling import Meddle, meddled
 from tests.support.plant import Plant, settings_for
 from workers.embedded.temporal import EmbeddedTemporal
@@ -51,7 +52,7 @@ async def working(plant: Plant) -> AsyncIterator[None]:
 @asynccontextmanager
 async def meddling(plant: Plant, **meddles: Meddle) -> AsyncIterator[None]:
     """Run the plant's worker with something around the activities named; no dispatcher, no sweep."""
-    activities = meddled(core_activities(plant.app, site="main"), meddles)
+    activities = meddled(core_activities(plant.app, site="main", box=secret_box(plant.settings)), meddles)
     async with core_worker(plant.settings, plant.client, activities):
         yield
 

@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.registry import core_activities
 from models.db import tenant_session
 from models.flow.state import Ref
+from models.secret_box import secret_box
 from models.store.bulk import insert_rows
 from models.store.calendars import WEEKDAYS, calendars_of
 from models.tables import Calendar
@@ -82,7 +83,7 @@ async def skipping(database: str) -> AsyncIterator[Skipping]:
         async with tenant_session(plant.app, plant.tenant) as session:
             await insert_rows(session, Calendar, [{"tenant_id": plant.tenant, "id": uuid4(), **OFFICE}])
             calendar = (await calendars_of(session, plant.tenant))["default"]
-        activities = core_activities(plant.app, site="main")
+        activities = core_activities(plant.app, site="main", box=secret_box(plant.settings))
         async with core_worker(plant.settings, plant.client, activities):
             yield Skipping(plant, env, calendar)
         await plant.prove()

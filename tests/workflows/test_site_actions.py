@@ -1,0 +1,194 @@
+"""Automatic actions on a site's queue: carried out there with what they are told, tried again, their answers kept."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from activities import site
+from activities.contract import SiteCall
+from models.flow.state import Ref
+from models.settings import Settings
+from tests.support.plant import Plant, end, line, step
+from tests.workflows.conftest import working
+from tests.workflows.test_nesting import context_of, open_incident
+from workers.run_worker import site_worker
+from workflows.contract import Limits
+
+Json = dict[str, Any]
+Installed = dict[str, Callable[[SiteCall], Any]]
+AT = Ref(0, "press")
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
+    """What the site has; a test adds its actions."""
+    found: Installed = {}
+    monkeypatch.setattr(site, "actions", lambda: found)
+    return found
+
+
+def pressing(**action: Any) -> Json:
+    """A step at which a machine works, then a person."""
+    config = {"type": "activity", "activity": "press", "timeout": "PT5S", "retries": 0, **action}
+    return line(step("press", step_type="automatic", config={"action": config}), step("look"), end())
+
+
+async def at_look(plant: Plant, instance: UUID) -> None:
+    """Wait until the subject has gone on."""
+    await plant.until(
+        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = 'look'", id=instance
+    )
+
+
+async def retry(plant: Plant, instance: UUID) -> None:
+    (row,) = await plant.rows("SELECT id, code FROM incident WHERE resolved_at IS NULL")
+    await plant.act(instance, "retry_incident", AT, by="quinn", incident_id=str(row["id"]), code=row["code"])
+
+
+async def test_an_action_is_told_what_its_step_works_out_and_its_answer_is_kept(
+    plant: Plant, installed: Installed
+) -> None:
+    told: list[SiteCall] = []
+
+    async def press(call: SiteCall) -> Json:
+        told.append(call)
+        return {"force": {"peak": 12.5}, "log": "x" * 1_000}
+
+    installed["press"] = press
+    args = '{"part": subject.identifier, "force": 10.0 + 2.5}'
+    instance = await plant.begin(pressing(args=args, context={"press.peak": "force.peak"}))
+    await at_look(plant, instance)
+    (own,) = await plant.rows(
+        "SELECT i.id, i.identifier, s.id AS sid, s.identifier AS part FROM workflow_instance i, subject s"
+    )
+    (call,) = told
+    assert call.args == {"part": own["part"], "force": 12.5}
+    assert (call.step, call.instance, call.subject) == (
+        "press",
+        {"id": str(own["id"]), "identifier": own["identifier"]},
+        {"id": str(own["sid"]), "identifier": own["part"]},
+    )
+    assert await context_of(plant, instance) == {"press": {"peak": 12.5}}
+    (entry,) = await plant.audited(instance, "action_ended")
+    assert entry["new"]["call_id"] == call.call_id
+
+
+async def test_what_nobody_keeps_of_an_answer_is_not_in_the_journal(plant: Plant, installed: Installed) -> None:
+    installed["press"] = lambda _: {"log": "x" * 1_000}
+    instance = await plant.begin(pressing())
+    await at_look(plant, instance)
+    (row,) = await plant.rows("SELECT data FROM journal WHERE instance_id = :id AND kind = 'action_ended'", id=instance)
+    assert row["data"].get("output", {}) == {}
+
+
+async def test_a_machine_that_does_not_answer_is_asked_again_under_the_same_id(
+    plant: Plant, installed: Installed
+) -> None:
+    tries: list[str] = []
+
+    def press(call: SiteCall) -> None:
+        tries.append(call.call_id)
+        if len(tries) < 3:
+            raise ConnectionError("press not reachable")
+
+    installed["press"] = press
+    instance = await plant.begin(pressing(retries=2))
+    await at_look(plant, instance)
+    assert len(tries) == 3
+    assert len(set(tries)) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ({"activity": "gone"}, "has no action 'gone'; it has: broken, deaf, odd, slow, vast"),
+        ({"activity": "slow", "timeout": "PT0.2S"}, "it took longer than 0.2 s, 1 times"),
+        ({"activity": "odd"}, "the action answered int, which is no object"),
+        ({"activity": "vast"}, "the action answered more than 65536 bytes"),
+        ({"activity": "deaf"}, "what the action answered is no JSON: it contains NUL"),
+        ({"activity": "broken"}, "press not reachable"),
+        ({"activity": "odd", "args": "context.missing"}, "its arguments cannot be worked out"),
+        ({"activity": "odd", "site": "nowhere", "patience": "PT0.2S"}, "no worker of the site 'nowhere' took it"),
+    ],
+)
+async def test_what_fails_for_good_is_an_incident_that_says_why(
+    plant: Plant, installed: Installed, action: Json, says: str
+) -> None:
+    never = asyncio.Event()
+
+    async def slow(call: SiteCall) -> bool:
+        return await never.wait()
+
+    def broken(call: SiteCall) -> None:
+        raise ConnectionError("press not reachable")
+
+    installed |= {"slow": slow, "broken": broken, "odd": lambda _: 7, "deaf": lambda _: {"a": "\x00"}}
+    installed["vast"] = lambda _: {"x": "y" * 70_000}
+    instance = await plant.begin(pressing(**action))
+    incident = await open_incident(plant, instance)
+    assert incident["code"] == "action_failed"
+    assert says in incident["message"]
+
+
+async def test_a_plant_that_was_cut_off_catches_up_from_its_queue(plant: Plant, installed: Installed) -> None:
+    installed["press"] = lambda _: {"ok": True}
+    instance = await plant.begin(pressing(site=f"{plant.settings.site}-b", context={"ok": "ok"}))
+    await plant.until("SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'action_requested'", id=instance)
+    async with site_worker(of_site(plant, f"{plant.settings.site}-b"), plant.client):
+        await at_look(plant, instance)
+    assert await context_of(plant, instance) == {"ok": True}
+
+
+async def test_a_run_that_goes_on_has_it_done_again_under_the_same_id(plant: Plant, installed: Installed) -> None:
+    go, calls = asyncio.Event(), list[str]()
+
+    async def press(call: SiteCall) -> Json:
+        calls.append(call.call_id)
+        await go.wait()
+        return {"ok": True}
+
+    async def was_called(times: int) -> bool:
+        return len(calls) >= times
+
+    installed["press"] = press
+    process = await plant.approve(pressing(context={"ok": "ok"}, timeout="PT30S"))
+    instance = await plant.start(process, limits=Limits(events=1))
+    await plant.begun(instance)
+    await plant.eventually(lambda: was_called(1))
+    await plant.act(instance, "amend", by="quinn", changes={"name": "Rush"}, reason="it is urgent")
+    await plant.eventually(lambda: was_called(2))
+    go.set()
+    await at_look(plant, instance)
+    assert len(set(calls)) == 1
+    assert len(await plant.audited(instance, "action_ended")) == 1
+    assert len(await plant.histories(instance)) >= 2
+
+
+async def test_the_site_that_the_context_names_does_it(idle_plant: Plant, installed: Installed) -> None:
+    plant, other = idle_plant, f"{idle_plant.settings.site}-b"
+    installed["press"] = lambda _: {}
+    graph = pressing(patience="PT0.2S")
+    graph["steps"].insert(0, step("first"))
+    async with working(plant):
+        instance = await plant.begin(graph)
+        await plant.act(instance, "amend", by="quinn", changes={"context": {"site": other}}, reason="made elsewhere")
+        await plant.act(instance, "complete", Ref(0, "first"))
+        assert f"no worker of the site '{other}'" in (await open_incident(plant, instance))["message"]
+        async with site_worker(of_site(plant, other), plant.client):
+            await retry(plant, instance)
+            await at_look(plant, instance)
+
+
+async def test_an_erp_call_may_be_an_action_of_the_site(plant: Plant, installed: Installed) -> None:
+    installed["book"] = lambda call: {"document": f"D-{call.args['quantity']}"}
+    action = {"type": "erp", "activity": "book", "args": '{"quantity": 5}', "context": {"erp.document": "document"}}
+    instance = await plant.begin(pressing(**action))
+    await at_look(plant, instance)
+    assert await context_of(plant, instance) == {"erp": {"document": "D-5"}}
+
+
+def of_site(plant: Plant, key: str) -> Settings:
+    return plant.settings.model_copy(update={"site": key})
