@@ -1,1 +1,1 @@
-"""Tightening bolts: a requirement type and a named check."""
+"""Tightening bolts: a requirement type, a named check and a named action."""
