@@ -5,10 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from activities import answers
 from models.db import tenant_session
 from models.flow.state import Ref
-from models.store.views import execution_views
+from models.store.views import execution_views, shown_executions
 from tests.support.plant import Plant, end, line, step
 
 ONE, TWO = Ref(0, "one"), Ref(0, "two")
@@ -26,13 +25,12 @@ async def shown(plant: Plant, answer: dict[str, Any]) -> None:
 def untold(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many executions each answer had to ask the database for."""
     asked: list[int] = []
-    original = answers.shown_executions
 
     def counting(tenant: UUID, ids: Any) -> Any:
         asked.append(len(ids))
-        return original(tenant, ids)
+        return shown_executions(tenant, ids)
 
-    monkeypatch.setattr(answers, "shown_executions", counting)
+    monkeypatch.setattr("activities.answers.shown_executions", counting)
     return asked
 
 
