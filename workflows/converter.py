@@ -10,7 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
-from temporalio.converter import CompositePayloadConverter, DefaultPayloadConverter, JSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+    JSONPlainPayloadConverter,
+)
 
 _ADAPTERS: Any = lru_cache(maxsize=256)(TypeAdapter)
 
@@ -24,18 +29,20 @@ class SharedAdapters(PydanticJSONPlainPayloadConverter):
         self._type_adapter = _ADAPTERS
 
 
+@lru_cache(maxsize=1)
+def _converters() -> tuple[EncodingPayloadConverter, ...]:
+    """The SDK's converters in their order, JSON by `SharedAdapters`; none of them remembers anything."""
+    shared = SharedAdapters()
+    known = DefaultPayloadConverter.default_encoding_payload_converters
+    return tuple(shared if isinstance(one, JSONPlainPayloadConverter) else one for one in known)
+
+
 class PayloadConverter(CompositePayloadConverter):
-    """The SDK's converters in their order, JSON by `SharedAdapters`."""
+    """What the SDK makes anew for every activation, of parts that are made once."""
 
     def __init__(self) -> None:
         """Without arguments, as the SDK calls it."""
-        shared = SharedAdapters()
-        super().__init__(
-            *(
-                shared if isinstance(one, JSONPlainPayloadConverter) else one
-                for one in DefaultPayloadConverter.default_encoding_payload_converters
-            )
-        )
+        super().__init__(*_converters())
 
 
 data_converter = replace(pydantic_data_converter, payload_converter_class=PayloadConverter)
