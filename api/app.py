@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 import api.routes
 from api import docs_page, openapi, problems
 from api.deps import note_refusal
 from api.gateway import Gateway, TemporalGateway
 from api.observe import Observed
+from api.parameters import known_parameters_only
 from api.services import Services
 from api.waiter import Waiter, listen_url
 from models.db import app_engine, system_engine
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, *, gateway: Gateway | None = No
         redirect_slashes=True,
         generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
+        dependencies=[Depends(known_parameters_only)],
     )
     problems.install(built)
     built.state.note_refusal = note_refusal

@@ -122,6 +122,21 @@ def test_lists_refuse_cursors_and_limits_that_cannot_be(operation: Operation, ad
         assert admin.ask("GET", operation.path, params={"q": "a%_\\'\"\u0000"}).status_code in {200, 422}
 
 
+FILTERED = [one for one in GUARDED if any(given["in"] == "query" for given in one.spec.get("parameters", []))]
+
+
+@pytest.mark.parametrize("operation", FILTERED, ids=name)
+def test_a_parameter_that_is_not_known_is_refused_instead_of_finding_everything(
+    operation: Operation, admin: Caller
+) -> None:
+    known = next(given["name"] for given in operation.spec["parameters"] if given["in"] == "query")
+    found = problem(admin.ask(operation.method, operation.at(str(uuid4())), params={f"{known}s": "1"}))
+    assert found["code"] == "request_invalid"
+    (error,) = [one for one in found["errors"] if one["loc"].startswith("query.")]
+    assert error["loc"] == f"query.{known}s"
+    assert f"'{known}'" in error["message"]
+
+
 def test_values_that_cannot_be_stored_are_refused(admin: Caller) -> None:
     for value in ("\u0000", float("nan"), float("inf")):
         body = {**new_subject(), "attributes": {"lot": value}}
