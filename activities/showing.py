@@ -30,11 +30,11 @@ class Showing:
     """The executions of a batch as they are before its record.
 
     Attributes:
-        rows: executions that were read, with `holder` and what their subjects show.
+        rows: executions that were read; only of plain rows (`activities.facts.Reading`) is enough known.
         names: username by id, of everybody whom the batch concerns.
     """
 
-    rows: Sequence[StepExecution]
+    rows: Sequence[Any]
     names: Mapping[str, str]
     graph: Graph
     state: State
@@ -42,7 +42,7 @@ class Showing:
     def after(self, place: Place, cohorts: Sequence[Cohort], wanted: Collection[UUID]) -> dict[UUID, Json] | None:
         """What the executions `wanted` show once all of it has happened, by id; None where it cannot be told."""
         rows = [row for row in self.rows if row.id in wanted]
-        if any(row.exited_at is not None or self._stopped(row) for row in rows):
+        if any(isinstance(row, StepExecution) or row.exited_at is not None or self._stopped(row) for row in rows):
             return None
         views = {row.id: self._before(row) for row in rows}
         subjects = {row.subject_no: views[row.id]["subject"] for row in rows}
@@ -60,7 +60,7 @@ class Showing:
                     return None
         return views if views.keys() == set(wanted) and self._names_all(views.values()) else None
 
-    def _stopped(self, row: StepExecution) -> bool:
+    def _stopped(self, row: Any) -> bool:
         token = self.state.tokens.get(ref_of(row))
         return row.step_key not in self.graph.steps or token is None or token.incident is not None
 

@@ -177,7 +177,11 @@ async def test_timers_go_on_after_a_run_that_continued(skipping: Skipping) -> No
     await plant.act(instance, "claim", Ref(0, "slow"))
     await plant.act(instance, "release", Ref(0, "slow"), reason="not mine")
     await plant.act(instance, "complete", Ref(1, "slow"))
-    assert len(await plant.histories(instance)) > 1
+
+    async def continued() -> bool:
+        return len(await plant.histories(instance)) > 1
+
+    await plant.eventually(continued)
     (row,) = await plant.rows("SELECT due_at FROM step_execution WHERE step_key = 'slow' AND exited_at IS NULL")
     await skipping.wait_for(row["due_at"])
     rows = await plant.until("SELECT subject_no FROM step_execution WHERE overdue")

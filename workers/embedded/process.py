@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from secrets import choice
 from typing import Final
 
 import psutil
@@ -101,11 +103,14 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_ports(preferred: Sequence[int]) -> list[int]:
-    """One loopback port for each preference: itself where free, else one the kernel picks.
+QUIET_PORTS: Final = range(20_000, 32_000)
 
-    0 is no preference. The ports are distinct, but not reserved: another process may take one
-    before it is used.
+
+def free_ports(preferred: Sequence[int]) -> list[int]:
+    """One loopback port for each preference: itself where free, else any.
+
+    0 is no preference. The ports are distinct, but not reserved: another process may take one before it is used. Any
+    comes from below those that the kernel gives to every connection, one of which is soon taken on a busy machine.
     """
     probes: list[socket.socket] = []
     try:
@@ -113,10 +118,10 @@ def free_ports(preferred: Sequence[int]) -> list[int]:
             probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             probes.append(probe)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                probe.bind((LOOPBACK, 0))
+            for wanted in (*([port] if port else []), *(choice(QUIET_PORTS) for _ in range(20)), 0):
+                with suppress(OSError):
+                    probe.bind((LOOPBACK, wanted))
+                    break
         return [int(probe.getsockname()[1]) for probe in probes]
     finally:
         for probe in probes:
