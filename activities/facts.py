@@ -49,24 +49,32 @@ _COMMANDS = text(
     """
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
-_EXECUTION = """
+_SHOWN = """
     SELECT e.*, h.username AS holder,
            t.key AS subject_type, s.identifier AS subject_identifier, s.title AS subject_title
-    FROM step_execution e
-    JOIN subject s ON (s.tenant_id, s.id) = (e.tenant_id, e.subject_id)
+"""
+_WITH = """
+    CROSS JOIN LATERAL (SELECT x.identifier, x.title FROM subject x
+                        WHERE x.tenant_id = :tenant AND x.id = e.subject_id OFFSET 0) AS s
     JOIN subject_type t ON (t.tenant_id, t.id) = (e.tenant_id, e.subject_type_id)
     LEFT JOIN user_account h ON (h.tenant_id, h.id) = (e.tenant_id, e.assigned_to)
-    WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance
+    WHERE e.workflow_instance_id = :instance
 """
-_EXECUTIONS = text(f"{_EXECUTION} AND e.id = ANY(:ids)")
+# By key, one after the other (OFFSET 0 keeps the planner from turning it round): statistics that are older than an
+# instance promise few executions of it, and all of them, a hundred thousand perhaps, would be read for one (seen).
+_NAMED = """
+    CROSS JOIN LATERAL (SELECT * FROM step_execution x
+                        WHERE x.tenant_id = :tenant AND x.id = named.id OFFSET 0) AS e
+"""
+_EXECUTIONS = text(f"{_SHOWN} FROM unnest(CAST(:ids AS uuid[])) AS named (id) {_NAMED} {_WITH}")
 _OF_COMMAND = text(
-    f"{_EXECUTION} AND e.id IN (SELECT CAST(named.id AS uuid)"  # noqa: S608 - constants only
-    " FROM command c, jsonb_array_elements_text(c.body -> 'execution_ids') AS named (id)"
-    " WHERE c.tenant_id = :tenant AND c.id = :command AND c.outcome IS NULL)"
+    f"{_SHOWN} FROM (SELECT CAST(one.id AS uuid) AS id"  # noqa: S608 - constants only
+    " FROM command c, jsonb_array_elements_text(c.body -> 'execution_ids') AS one (id)"
+    f" WHERE c.tenant_id = :tenant AND c.id = :command AND c.outcome IS NULL) AS named {_NAMED} {_WITH}"
 )
 _GIVEN = text(
-    f"{_EXECUTION} AND e.step_key = :step AND e.lot = ANY(:lots) AND e.exited_at IS NULL"
-    " AND e.status IN ('waiting', 'awaiting_signoff')"
+    f"{_SHOWN} FROM step_execution e {_WITH} AND e.tenant_id = :tenant AND e.step_key = :step"
+    " AND e.lot = ANY(:lots) AND e.exited_at IS NULL AND e.status IN ('waiting', 'awaiting_signoff')"
 )
 _QUIET_LOTS = text(
     """

@@ -34,7 +34,8 @@ async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequen
 def insertion(table: type[SQLModel], rows: Sequence[Row]) -> Statement:
     """The statement of `insert_rows`; at least one row."""
     common, varying = _split(rows)
-    return _statement(_insert(str(table.__tablename__), tuple(common), tuple(varying)), rows, common, varying)
+    several = len(rows) > 1
+    return _statement(_insert(str(table.__tablename__), tuple(common), tuple(varying), several), rows, common, varying)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,9 @@ async def update_rows(
 def change(table: type[SQLModel], rows: Sequence[Row], *, key: tuple[str, ...] = ("tenant_id", "id")) -> Statement:
     """The statement of `update_rows`; at least one row."""
     common, varying = _split(rows)
-    return _statement(_update(str(table.__tablename__), tuple(common), tuple(varying), key), rows, common, varying)
+    several = len(rows) > 1
+    clause = _update(str(table.__tablename__), tuple(common), tuple(varying), key, several)
+    return _statement(clause, rows, common, varying)
 
 
 def _split(rows: Sequence[Row]) -> tuple[Row, list[str]]:
@@ -96,7 +99,9 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _statement(clause: TextClause, rows: Sequence[Row], common: Row, varying: Sequence[str]) -> Statement:
-    values = {"common": _json(common), "rows": _json([{name: row[name] for name in varying} for row in rows])}
+    values = {"common": _json(common)}
+    if varying or len(rows) > 1:
+        values["rows"] = _json([{name: row[name] for name in varying} for row in rows])
     return Statement(clause, values)
 
 
@@ -110,12 +115,12 @@ def _json(value: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def _insert(table: str, common: tuple[str, ...], varying: tuple[str, ...]) -> TextClause:
+def _insert(table: str, common: tuple[str, ...], varying: tuple[str, ...], several: bool) -> TextClause:
     names = [*common, *varying]
     values = [*(f'same."{name}"' for name in common), *(f'given."{name}"' for name in varying)]
     return text(
         f"INSERT INTO {table} ({_quoted(names)}) SELECT {', '.join(values)} "  # noqa: S608 - names from the code
-        f"FROM {_source(table)}"
+        f"FROM {_source(table, several)}"
     )
 
 
@@ -138,21 +143,29 @@ def _unfold(table: type[SQLModel], common: tuple[str, ...], varying: tuple[str, 
 
 
 @lru_cache(maxsize=256)
-def _update(table: str, common: tuple[str, ...], varying: tuple[str, ...], key: tuple[str, ...]) -> TextClause:
+def _update(
+    table: str,
+    common: tuple[str, ...],
+    varying: tuple[str, ...],
+    key: tuple[str, ...],
+    several: bool,
+) -> TextClause:
     source = {name: f'same."{name}"' for name in common} | {name: f'given."{name}"' for name in varying}
     changes = ", ".join(f'"{name}" = {value}' for name, value in source.items() if name not in key)
     found = " AND ".join(f'{table}."{name}" = {source[name]}' for name in key)
     return text(
-        f"UPDATE {table} SET {changes} FROM {_source(table)} WHERE {found}"  # noqa: S608 - names from the code
+        f"UPDATE {table} SET {changes} FROM {_source(table, several)} WHERE {found}"  # noqa: S608 - names from the code
     )
 
 
-def _source(table: str) -> str:
-    """`same` is one row, `given` are all; both typed by the table, absent columns null."""
-    return (
-        f"json_populate_record(NULL::{table}, CAST(:common AS json)) AS same, "
-        f"json_populate_recordset(NULL::{table}, CAST(:rows AS json)) AS given"
-    )
+def _source(table: str, several: bool) -> str:
+    """`same` is one row, `given` are all; both typed by the table, absent columns null.
+
+    Of a single row there is only `same`: the planner takes any set of JSON for a hundred rows, and would rather read a
+    table of some thousand from end to end than look for so many.
+    """
+    same = f"json_populate_record(NULL::{table}, CAST(:common AS json)) AS same"
+    return f"{same}, json_populate_recordset(NULL::{table}, CAST(:rows AS json)) AS given" if several else same
 
 
 def _quoted(columns: Sequence[str]) -> str:
