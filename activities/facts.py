@@ -27,7 +27,7 @@ from models.flow.policies import LevelAction, assignment_of, escalation_of
 from models.flow.routing import escalation_targets, possible_targets, reached_from
 from models.flow.state import Ref, State, execution_id
 from models.flow.status import OPEN, ExecutionStatus
-from models.requirements.registry import unmet_of, what_stands, workers_of
+from models.requirements.registry import unmet_of, what_stands, what_stands_for, workers_of
 from models.store.approvals import rejections_of
 from models.store.workers import approvers_of
 from models.tables import StepExecution
@@ -46,6 +46,21 @@ _COMMANDS = text(
     LEFT JOIN user_account v ON (v.tenant_id, v.id) = (c.tenant_id, c.confirmed_by)
     WHERE c.tenant_id = :tenant AND c.workflow_instance_id = :instance AND c.id = ANY(:ids) AND c.outcome IS NULL
     FOR NO KEY UPDATE OF c
+    """
+)
+_VISITS_OF = text(
+    """
+    SELECT subject_no, step_key, max(visit_number) AS last,
+           count(*) FILTER (WHERE counts AND status <> 'rolled_back') AS counted
+    FROM step_execution
+    WHERE tenant_id = :tenant AND workflow_instance_id = :instance
+      AND subject_no = (SELECT e.subject_no FROM command c
+                        CROSS JOIN LATERAL (SELECT x.subject_no, x.workflow_instance_id FROM step_execution x
+                                            WHERE x.tenant_id = :tenant
+                                              AND x.id = CAST(c.body -> 'execution_ids' ->> 0 AS uuid) OFFSET 0) AS e
+                        WHERE c.tenant_id = :tenant AND c.id = :command AND e.workflow_instance_id = :instance
+                          AND jsonb_array_length(c.body -> 'execution_ids') = 1)
+    GROUP BY subject_no, step_key
     """
 )
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
@@ -114,14 +129,25 @@ class Reading:
     state: State
     beginning: int = 0
     """Subjects of an instance that is to begin."""
+    ahead: "Ahead | None" = None
+    """Where a lone command came with the answers to what is asked of its execution."""
 
     @property
     def graph(self) -> Graph:
         """Of the version that the instance is pinned to."""
         return self.definition.graph
 
-    async def cut(self, command_ids: Sequence[str], commands: Sequence[Row], executions: Sequence[Row]) -> Batch:
+    async def cut(
+        self,
+        command_ids: Sequence[str],
+        commands: Sequence[Row],
+        executions: Sequence[Row] = (),
+        standing: Sequence[Row] = (),
+        visits: Sequence[Row] = (),
+    ) -> Batch:
         """The commands that go together, out of those that are not settled yet; rows as `asking` had them answered."""
+        if len(executions) == 1:
+            self.ahead = Ahead(executions[0].id, executions[0].subject_no, standing, visits)
         found = {row.id: Stored.of(row) for row in commands}
         stored, beyond = fitting([found[one] for one in map(UUID, command_ids) if one in found])
         known = {row.id: row for row in executions}
@@ -308,7 +334,9 @@ class Reading:
     async def _standing_and_visits(
         self, judged: Sequence[StepExecution], subjects: Sequence[int], steps: Sequence[str]
     ) -> tuple[Sequence[Row], Sequence[Row]]:
-        """Two answers in one round trip; what is not asked is empty."""
+        """Two answers in one round trip, or in none; what is not asked is empty."""
+        if (ahead := self.ahead) is not None and ahead.answers(judged, subjects):
+            return ahead.standing if judged else (), [row for row in ahead.visits if row.step_key in steps]
         keys = {"tenant": self.tenant, "instance": self.instance}
         asked: dict[str, Statement] = {}
         if judged:
@@ -392,15 +420,33 @@ def _may_be_routed(step: Step) -> bool:
     return any(level.action is LevelAction.ROUTE for level in escalation_of(step).levels)
 
 
-def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[Statement, Statement]:
-    """The commands and, of a lone one, its executions: what can be asked before anything is known.
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was asked of the only execution of a lone command before anything was known of it."""
 
-    The executions of many are read once it is clear which of them go together.
+    execution: UUID
+    subject: int
+    standing: Sequence[Row]
+    visits: Sequence[Row]
+
+    def answers(self, judged: Sequence[StepExecution], subjects: Sequence[int]) -> bool:
+        """Whether nothing is asked beyond it."""
+        return all(one.id == self.execution for one in judged) and all(one == self.subject for one in subjects)
+
+
+def asking(tenant: UUID, instance: UUID, command_ids: Sequence[str]) -> tuple[Statement, ...]:
+    """What can be asked before anything is known: the commands, and of a lone one its executions.
+
+    Of an execution that it alone names, also what was given there and where its subject has been. The executions of
+    many are read once it is clear which of them go together.
     """
-    keys = {"tenant": tenant, "instance": instance}
-    lone = UUID(command_ids[0]) if len(command_ids) == 1 else None
+    keys: dict[str, Any] = {"tenant": tenant, "instance": instance}
     ids = [UUID(one) for one in command_ids]
-    return Statement(_COMMANDS, keys | {"ids": ids}), Statement(_OF_COMMAND, keys | {"command": lone})
+    commands = Statement(_COMMANDS, keys | {"ids": ids})
+    if len(ids) != 1:
+        return (commands,)
+    of = keys | {"command": ids[0]}
+    return commands, Statement(_OF_COMMAND, of), what_stands_for(tenant, ids[0]), Statement(_VISITS_OF, of)
 
 
 def _visits(rows: Sequence[Row]) -> dict[tuple[int, str], Visits]:

@@ -49,22 +49,35 @@ _CLOSE = text(
     "UPDATE workflow_instance SET status = :status, completed_at = :at, held_at = NULL, reason = :reason"
     " WHERE tenant_id = :tenant AND id = :instance"
 )
-# By key, subject after subject (OFFSET 0 keeps the planner from turning it round): statistics that are older than an
-# instance promise no subject of it, and 10,000 of them would be compared with as many array elements each (seen).
-_ENTER = text(
-    """
+_INTO = """
     INSERT INTO step_execution (tenant_id, id, workflow_instance_id, step_id, step_key, subject_type_id, subject_id,
                                 subject_no, branch, visit_number, entered_at, status, due_at, limit_at,
                                 assigned_to, priority, wake_at, counts, lot)
-    SELECT :tenant, given.id, :instance, :step_id, :step, u.subject_type_id, u.id,
+"""
+_NEW = """
+           :instance, :step_id, :step, u.subject_type_id, u.id,
            w.subject_no, :branch, :visit, :at, :status, :due_at, :limit_at,
            :assignee, :priority, :wake_at, :counts, :lot
+"""
+# By key, subject after subject (OFFSET 0 keeps the planner from turning it round): statistics that are older than an
+# instance promise no subject of it, and 10,000 of them would be compared with as many array elements each (seen).
+_ENTER = text(
+    f"""{_INTO}
+    SELECT :tenant, given.id, {_NEW}
     FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS int[])) AS given (id, subject_no)
     CROSS JOIN LATERAL (SELECT * FROM workflow_subject w WHERE w.tenant_id = :tenant AND w.instance_id = :instance
                         AND w.subject_no = given.subject_no OFFSET 0) AS w
     CROSS JOIN LATERAL (SELECT * FROM subject u WHERE u.tenant_id = :tenant AND u.id = w.subject_id OFFSET 0) AS u
-    """
+    """  # noqa: S608 - constants only
 )
+_ENTER_ONE = text(
+    f"""{_INTO}
+    SELECT :tenant, CAST(:execution AS uuid), {_NEW}
+    FROM workflow_subject w JOIN subject u ON (u.tenant_id, u.id) = (w.tenant_id, w.subject_id)
+    WHERE w.tenant_id = :tenant AND w.instance_id = :instance AND w.subject_no = :subject
+    """  # noqa: S608 - constants only
+)
+"""The same for a single subject: planned once, while a list is planned anew each time, for its length."""
 _NOTE = "notes = concat_ws(E'\\n', NULLIF(notes, ''), NULLIF(:notes, ''))"
 _FINISH_SUBJECT = text(
     "UPDATE workflow_subject SET terminal_status = :status, finished_at = :at"
@@ -331,6 +344,8 @@ def _statement(place: Place, cohort: Cohort) -> tuple[TextClause | None, dict[st
         case _:
             statement, parameters = _on_executions(place, event)
             ids = place.ids(event.ref, cohort.subjects)
+            if statement is _ENTER and len(ids) == 1:
+                return _ENTER_ONE, {"execution": ids[0], "subject": cohort.subjects[0], **parameters}
             return statement, {"ids": ids, "subjects": list(cohort.subjects), **parameters}
 
 

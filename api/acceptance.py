@@ -1,7 +1,8 @@
-"""Requests of the same moment are accepted together: one transaction per tenant, one round trip, one wait for the disk.
+"""Requests of the same moment are accepted together: one transaction per tenant, one round trip, no wait for the disk.
 
-An answer follows only the commit of the request's own command. What one request holds never harms another: where the
-database refuses a group, each goes alone.
+A command whose outcome is known was on the disk before it, for the database writes its log in order; who answers
+without an outcome asks `keep` first (ADR 9). What one request holds never harms another: where the database refuses a
+group, each goes alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models.store.acceptance import Lone, accepting
+from models.store.acceptance import Lone, accepting, keeping
 from models.together import Together
 from models.wire import tenant_wire
 
@@ -35,6 +36,15 @@ class Acceptance:
         """
         return await self._together.ask(one.tenant_id, one)
 
+    async def keep(self, tenant: UUID, command: UUID) -> bool:
+        """Wait until an accepted command is on the disk; False where a database that died has forgotten it.
+
+        A lock on a row is written to the log as well, so this commit waits for all that was written before it.
+        """
+        async with tenant_wire(self._engine, tenant) as wire:
+            (rows,) = await wire.finish(keeping(tenant, command))
+        return bool(rows)
+
     async def _accept(self, tenant: UUID, group: Sequence[Lone]) -> list[UUID | None]:
         plain = list(_first_of_each_key(group))
         try:
@@ -49,7 +59,7 @@ class Acceptance:
         return [written.get(one.id) if id(one) in taken else None for one in group]
 
     async def _write(self, tenant: UUID, group: Sequence[Lone]) -> dict[UUID, UUID]:
-        async with tenant_wire(self._engine, tenant) as wire:
+        async with tenant_wire(self._engine, tenant, kept=False) as wire:
             (rows,) = await wire.finish(accepting(tenant, group))
         return {row.id: row.workflow_instance_id for row in rows}
 

@@ -9,7 +9,7 @@ from bench.by_hand import ByHand, by_hand
 from bench.contenders import STEPS, Contender
 from bench.cpu import Meter
 from bench.measure import Sizes, bulk, events, hot, latency, throughput, warm_up
-from bench.ours import BySignal
+from bench.ours import BySignal, Site
 from bench.phases import Timeline, timeline_of, watching
 from bench.servers import Servers, by_signal, over_http, site_of
 
@@ -44,6 +44,7 @@ async def run(running: Servers, sizes: Sizes, say: Say) -> Samples:
     async with by_hand(client, running.hand_url) as rows, site_of(running) as site:
         for number in range(sizes.passes):
             say(f"pass {number + 1} of {sizes.passes}: rows written by hand")
+            await _prepare(running, site, rows, first=number == 0)
             await _rows(samples, rows, sizes, running.meter, first=number == 0)
             say(f"pass {number + 1} of {sizes.passes}: {BY_SIGNAL}")
             async with by_signal(running, site) as ours:
@@ -64,6 +65,16 @@ async def run(running: Servers, sizes: Sizes, say: Say) -> Samples:
                     found = await timeline_of(phases, ours, executions, min(sizes.lone, STEPS - 2))
                     samples.timelines[executions], samples.statements[executions] = found
     return samples
+
+
+async def _prepare(running: Servers, site: Site, rows: dict[str, ByHand], *, first: bool) -> None:
+    """Some rows in every table, then statistics of them; the passes before leave enough for the later ones."""
+    if first:
+        for name in ("L1", "T2"):
+            await warm_up(rows[name])
+        async with by_signal(running, site) as ours:
+            await hot(ours, callers=50, executions=500)
+    await asyncio.to_thread(running.analyse)
 
 
 async def _rows(

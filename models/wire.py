@@ -27,7 +27,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.db import TENANT_SETTING, FailedTransactionError
 
 _DIALECT: Dialect = psycopg_dialect()  # type: ignore[no-untyped-call]
-_NAME_TENANT = f"SELECT set_config('{TENANT_SETTING}', %(tenant)s, true)"
+_NAME_TENANT = f"SELECT set_config('{TENANT_SETTING}', %(tenant)s, true) AS tenant"
+_WAIT_FOR_NO_DISK = ", set_config('synchronous_commit', 'off', true) AS disk"
 
 Row = Any
 """A named tuple of the columns."""
@@ -51,7 +52,9 @@ def _compiled(clause: TextClause) -> tuple[str, Mapping[str, Any]]:
 class Wire:
     """One transaction; see the module."""
 
-    def __init__(self, connection: SqlConnection, driver: AsyncConnection[Any], tenant: UUID | None) -> None:
+    def __init__(
+        self, connection: SqlConnection, driver: AsyncConnection[Any], tenant: UUID | None, *, kept: bool
+    ) -> None:
         """Begin with naming the tenant, where there is one; that travels with the first statement."""
         self._connection = connection
         self._driver = driver
@@ -59,7 +62,8 @@ class Wire:
         self._finished = False
         self._waiting: list[tuple[str, Mapping[str, Any]]] = []
         if tenant is not None:
-            self._waiting.append((_NAME_TENANT, {"tenant": str(tenant)}))
+            naming = _NAME_TENANT if kept else _NAME_TENANT + _WAIT_FOR_NO_DISK
+            self._waiting.append((naming, {"tenant": str(tenant)}))
 
     def later(self, *statements: Statement) -> None:
         """Send these with the next round trip; nobody waits for an answer."""
@@ -152,22 +156,27 @@ def _sendable(statement: Statement) -> tuple[str, Mapping[str, Any]]:
     return sql, parameters
 
 
-def tenant_wire(engine: AsyncEngine, tenant: UUID) -> AbstractAsyncContextManager[Wire]:
-    """One transaction of one tenant: commits when the block ends, rolls back when it raises."""
-    return _wire(engine, tenant)
+def tenant_wire(engine: AsyncEngine, tenant: UUID, *, kept: bool = True) -> AbstractAsyncContextManager[Wire]:
+    """One transaction of one tenant: commits when the block ends, rolls back when it raises.
+
+    Args:
+        kept: Wait until the commit is on the disk. Without it a server that dies within the next moment may forget the
+            transaction, though never while it remembers one that was committed after it (ADR 9).
+    """
+    return _wire(engine, tenant, kept=kept)
 
 
 def system_wire(engine: AsyncEngine) -> AbstractAsyncContextManager[Wire]:
     """One transaction that belongs to no tenant: commits when the block ends, rolls back when it raises."""
-    return _wire(engine, None)
+    return _wire(engine, None, kept=True)
 
 
 @asynccontextmanager
-async def _wire(engine: AsyncEngine, tenant: UUID | None) -> AsyncIterator[Wire]:
+async def _wire(engine: AsyncEngine, tenant: UUID | None, *, kept: bool) -> AsyncIterator[Wire]:
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert isinstance(driver, AsyncConnection)  # noqa: S101 - the driver that this product uses
-        wire = Wire(connection, driver, tenant)
+        wire = Wire(connection, driver, tenant, kept=kept)
         try:
             yield wire
             await wire.commit()

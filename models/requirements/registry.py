@@ -46,6 +46,17 @@ _STANDING = text(
     FROM step_requirement_completion WHERE tenant_id = :tenant AND execution_id = ANY(:executions)
     """
 )
+_STANDING_OF = text(
+    """
+    SELECT execution_id, requirement_id, is_complete,
+           CASE WHEN is_complete THEN '{}'::jsonb ELSE evidence END AS evidence
+    FROM step_requirement_completion
+    WHERE tenant_id = :tenant
+      AND execution_id = (SELECT CAST(c.body -> 'execution_ids' ->> 0 AS uuid) FROM command c
+                          WHERE c.tenant_id = :tenant AND c.id = :command
+                            AND jsonb_array_length(c.body -> 'execution_ids') = 1)
+    """
+)
 
 
 @cache
@@ -173,6 +184,11 @@ async def look_at(session: AsyncSession, tenant_id: UUID, execution_ids: Sequenc
 def what_stands(tenant_id: UUID, execution_ids: Sequence[UUID]) -> Statement:
     """The query for what was given at these executions; of what is complete, only that it is."""
     return Statement(_STANDING, {"tenant": tenant_id, "executions": list(execution_ids), "full": False})
+
+
+def what_stands_for(tenant_id: UUID, command: UUID) -> Statement:
+    """The same of the execution that a command names; nothing where it names several."""
+    return Statement(_STANDING_OF, {"tenant": tenant_id, "command": command})
 
 
 def standing_of(rows: Iterable[Iterable[Any]]) -> dict[Key, Standing]:

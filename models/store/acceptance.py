@@ -64,6 +64,7 @@ _ACCEPT = text(
     RETURNING id, workflow_instance_id
     """
 )
+_KEEP = text("SELECT id FROM command WHERE tenant_id = :tenant AND id = :id FOR NO KEY UPDATE")
 
 
 def lone(
@@ -99,3 +100,8 @@ def accepting(tenant: UUID, group: Sequence[Lone]) -> Statement:
     """Write those that can be; rows of `id`, `workflow_instance_id` for each that was. No key may be there twice."""
     asked = f"[{b','.join(one.row for one in group).decode()}]"
     return Statement(_ACCEPT, {"tenant": tenant, "asked": asked, "closed": sorted(INSTANCE_CLOSED)})
+
+
+def keeping(tenant: UUID, command: UUID) -> Statement:
+    """Lock a command; its row where it is there."""
+    return Statement(_KEEP, {"tenant": tenant, "id": command})

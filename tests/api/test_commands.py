@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.acceptance import Acceptance
 from tests.api.caller import AuditReader, Caller, Json, hired
 from tests.api.engine import EngineDouble
 
@@ -94,6 +95,19 @@ def test_on_request_the_answer_does_not_wait(execution: Json, engine: EngineDoub
     engine.hears = True
     answer_again = operator.post(f"/api/executions/{execution['id']}/start/")
     assert answer_again["outcome"] == "started"
+
+
+def test_nobody_is_told_of_a_command_that_the_database_forgot(
+    execution: Json, engine: EngineDouble, operator: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.hears = False
+
+    async def forgotten(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Acceptance, "keep", forgotten)
+    answer = operator.ask("POST", f"/api/executions/{execution['id']}/claim/", headers={"Prefer": "respond-async"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 def test_an_outcome_that_comes_late_is_waited_for(execution: Json, engine: EngineDouble, operator: Caller) -> None:

@@ -1,20 +1,32 @@
 """How PostgreSQL carries out what a record asks of it, also where its statistics know nothing of the instance."""
 
+import re
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from activities.contract import Cohort
+from activities.facts import asking
 from activities.projection import Place, projected
 from models.db import owner_engine, tenant_session
 from models.flow import events as ev
-from models.flow.state import Ref
+from models.flow.state import Ref, execution_id
+from models.store.acceptance import accepting, lone
 from models.tables import Process
+from models.wire import Statement, tenant_wire
 from tests.flow.scene import NOW
 from tests.support.plant import Plant, end, line, step
 
 SUBJECTS = 500
+
+
+async def analyse(plant: Plant, tables: str) -> None:
+    """What autovacuum does within a minute."""
+    owner = owner_engine(plant.settings)
+    async with tenant_session(owner, plant.tenant) as session:
+        await (await session.connection()).execute(text(f"ANALYZE {tables}"))
+    await owner.dispose()
 
 
 async def entering(plant: Plant, process: Process, instance: UUID) -> str:
@@ -33,12 +45,30 @@ async def test_subjects_enter_by_key_whatever_the_statistics_say(idle_plant: Pla
     """Analysed before the instance came, they promise no subject of it; 10,000 would be compared with each other."""
     process = await idle_plant.approve(line(step("mill"), end()))
     earlier = await idle_plant.start(process, SUBJECTS, signal=False)
-    owner = owner_engine(idle_plant.settings)
-    async with tenant_session(owner, idle_plant.tenant) as session:
-        await (await session.connection()).execute(text("ANALYZE workflow_subject, subject"))
-    await owner.dispose()
+    await analyse(idle_plant, "workflow_subject, subject")
     later = earlier if known else await idle_plant.start(process, SUBJECTS, signal=False)
     plan = await entering(idle_plant, process, later)
     assert "Join Filter" not in plan
     assert "Index Scan using pk_workflow_subject" in plan
     assert "(subject_no = given.subject_no)" in plan
+
+
+async def test_one_command_reads_one_execution_however_many_there_are(plant: Plant) -> None:
+    """The planner takes JSON for a hundred rows, and to match so many it would rather read all executions."""
+    instance = await plant.begin(line(step("mill"), end()), SUBJECTS)
+    execution = execution_id(instance, Ref(3, "mill"))
+    one = lone(plant.person("bob"), "claim", execution, {}, key=None, fingerprint="")
+    assert one is not None
+    command = await plant.accept(instance, "claim", [Ref(3, "mill")])
+    await analyse(plant, "step_execution, workflow_instance, subject, command")
+    of_command = asking(plant.tenant, instance, [str(command)])
+    async with tenant_wire(plant.app, plant.tenant) as wire:
+        for statement in (accepting(plant.tenant, [one]), *of_command):
+            asked = Statement(text(f"EXPLAIN ANALYZE {statement.clause.text}"), statement.parameters)
+            (rows,) = await wire.fetch(asked)
+            plan = "\n".join(row[0] for row in rows)
+            scans = [scan for scan in plan.splitlines() if " on step_execution" in scan]
+            assert scans or "step_execution" not in statement.clause.text, plan
+            read = [float(one) for scan in scans for one in re.findall(r"actual .*rows=([\d.]+) loops=", scan)]
+            assert max(read, default=0) <= 1, plan
+            assert f"Rows Removed by Filter: {SUBJECTS - 1}" not in plan, plan
