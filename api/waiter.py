@@ -178,11 +178,16 @@ class Waiter:
         self._wake.set()
 
     async def _read(self) -> None:
+        """Read what notices are about; and everything when it is time, however many notices of others come."""
+        clock = asyncio.get_running_loop().time
+        everything_at = clock()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout_at(everything_at):
                     await self._wake.wait()
-            heard = self._heard if self._wake.is_set() else None
+            heard = None if clock() >= everything_at else self._heard
+            if heard is None:
+                everything_at = clock() + POLL_SECONDS
             self._heard = set()
             self._wake.clear()
             try:
