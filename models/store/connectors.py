@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +37,8 @@ _LIST = text(
     ORDER BY c.key COLLATE "C" LIMIT :limit
     """
 )
+_LOCK = text("SELECT id FROM connector WHERE tenant_id = :tenant AND id = :id FOR NO KEY UPDATE")
+"""Two changes at once must not put the address of one beside the secret of the other."""
 _IN_USE = text(
     "SELECT key, base_url, auth, login, secret FROM connector"
     " WHERE tenant_id = :tenant AND key = :key AND deleted_at IS NULL"
@@ -57,7 +59,7 @@ class Credentials:
 
     auth: ConnectorAuth
     login: str = ""
-    secret: str = ""
+    secret: str = field(default="", repr=False)
 
 
 async def list_connectors(
@@ -126,7 +128,7 @@ async def change_connector(
     Raises:
         StoreError: connector_unknown, connector_target_refused, connector_secret_needed.
     """
-    before = await connector_of(session, person.tenant_id, connector)
+    before = await _locked(session, person.tenant_id, connector)
     url = values.get("base_url", before["base_url"])
     _check(rules, url)
     if credentials is None and before["auth"] != ConnectorAuth.NONE and origin_of(url) != origin_of(before["base_url"]):
@@ -152,7 +154,7 @@ async def delete_connector(session: AsyncSession, person: Person, connector: UUI
     Raises:
         StoreError: connector_unknown.
     """
-    before = await connector_of(session, person.tenant_id, connector)
+    before = await _locked(session, person.tenant_id, connector)
     gone = {"deleted_at": datetime.now(UTC), "secret": b""}
     await update_rows(session, Connector, [{"tenant_id": person.tenant_id, "id": connector, **gone}])
     told = {name: before[name] for name in ("key", "name", "base_url")}
@@ -192,6 +194,11 @@ def connector_json(row: RowMapping) -> Json:
         "created_by": row["created_by_name"],
         "changed_at": moment(row["changed_at"]),
     }
+
+
+async def _locked(session: AsyncSession, tenant_id: UUID, connector: UUID) -> RowMapping:
+    await fetch(session, _LOCK, tenant=tenant_id, id=connector)
+    return await connector_of(session, tenant_id, connector)
 
 
 def _kept(rules: ConnectorRules, given: Credentials) -> Json:

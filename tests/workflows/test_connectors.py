@@ -1,5 +1,6 @@
 """ERP calls through connectors, with a real server on the other side: where they go, and how they say who we are."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from models.db import tenant_session
 from models.enums import ConnectorAuth
 from models.flow.state import Ref
 from models.secret_box import secret_box
+from models.store.connector_errors import ConnectorSecretNeededError
 from models.store.connectors import (
     ConnectorRules,
     Credentials,
@@ -207,3 +209,23 @@ async def test_nothing_is_sent_into_the_own_network_unless_the_deployment_allows
 
 def seen(posted: Posted) -> tuple[str, str]:
     return posted.path, posted.headers["authorization"]
+
+
+async def test_of_two_changes_at_once_neither_sends_the_secret_of_the_other_elsewhere(idle_plant: Plant) -> None:
+    plant, person = idle_plant, idle_plant.person("quinn")
+    old, new = "https://old.example.com/api", "https://new.example.com/api"
+    connector = await connect(plant, old)
+
+    async def put_below_another_path() -> None:
+        async with tenant_session(plant.app, plant.tenant) as session:
+            await change_connector(session, person, rules(plant), connector, {"base_url": f"{old}/v2"}, None)
+
+    async with tenant_session(plant.app, plant.tenant) as session:
+        moved = Credentials(auth=ConnectorAuth.BEARER, secret="of-the-new-host")
+        await change_connector(session, person, rules(plant), connector, {"base_url": new}, moved)
+        other = asyncio.create_task(put_below_another_path())
+        await plant.until("SELECT 1 FROM pg_locks WHERE NOT granted")
+    with pytest.raises(ConnectorSecretNeededError):
+        await other
+    (row,) = await plant.rows("SELECT base_url, secret FROM connector")
+    assert (row["base_url"], secret_box(plant.settings).open(row["secret"])) == (new, "of-the-new-host")
