@@ -11,6 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
+LONGEST_PATH: Final = 4_000
+"""Characters; servers take little more, and looking through all percent signs takes the square of it."""
+
 APPRISE_SCHEMAS: Final[Mapping[str, bool]] = {
     "slack": False, "msteams": False, "discord": False, "gchat": False, "wxteams": False, "webex": False,
     "tgram": False, "pagerduty": False, "opsgenie": False, "zulip": False,
@@ -78,6 +81,8 @@ def below(base: str, path: object) -> str:
     """
     if not isinstance(path, str):
         raise TargetRefusedError(f"a path is a text, and this is {type(path).__name__}")
+    if len(path) > LONGEST_PATH:
+        raise TargetRefusedError(f"it is longer than {LONGEST_PATH} characters")
     if any(sign.isspace() or not sign.isprintable() or sign in "\\#" for sign in path):
         raise TargetRefusedError("it contains blanks, '\\' or '#'")
     place, found, query = path.lstrip("/").partition("?")

@@ -72,7 +72,7 @@ def test_a_path_stays_below_its_base(base: str, path: str, url: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["..", "a/../b", "./a", "a/%2e%2E/b", "%252e%252e/b", "a%2f..%2fb", "a%5c..%5cb", "..;x=1/b", "a\\b", "a b", "a#b",
-     "a\r\nb", 7, None, ["a"]],
+     "a\r\nb", "%25" * 2_000, 7, None, ["a"]],
 )  # fmt: skip
 def test_a_path_that_leads_elsewhere_is_refused(path: object) -> None:
     with pytest.raises(TargetRefusedError):
