@@ -6,7 +6,7 @@ made up here, too, and carried out there (`activities.site`), for it has no data
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,6 +28,9 @@ from models.requirements.expressions import ExpressionError, evaluate
 from models.secret_box import SecretBox
 from models.store.connectors import auth_headers, connector_in_use
 from models.tables import StepExecution, WorkflowInstance
+
+LONGEST_SITE: Final = 100
+"""Characters of a site's key."""
 
 Json = dict[str, Any]
 
@@ -70,7 +73,8 @@ class Actions:
         """What a site's worker is to do, and which site's.
 
         Raises:
-            ApplicationError: `action_refused`: its arguments cannot be worked out, or nobody waits for it any more.
+            ApplicationError: `action_refused`: its arguments cannot be worked out, the context names no site, or nobody
+                waits for it any more.
         """
         async with tenant_session(self._engine, UUID(call.key.tenant_id)) as session:
             asked = await self._asked(session, call)
@@ -80,6 +84,9 @@ class Actions:
         except (ExpressionError, ValueError) as error:
             raise refused(f"its arguments cannot be worked out: {error}") from None
         site = settings.get("site") or variables["context"].get("site") or self._site
+        if not isinstance(site, str) or len(site) > LONGEST_SITE:
+            # It names a queue; one that cannot be would fail the workflow's task for ever.
+            raise refused("what 'context.site' says is no key of a site")
         told = SiteCall(
             action=settings["activity"],
             call_id=call.call_id,
@@ -87,7 +94,7 @@ class Actions:
             step=asked.step.key,
             **asked.whose,
         )
-        return SiteOrder(site=str(site), call=told)
+        return SiteOrder(site=site, call=told)
 
     async def _asked(self, session: AsyncSession, call: ActionCall) -> Asked:
         """The step's settings, and the variables of its expressions.

@@ -182,6 +182,22 @@ async def test_the_site_that_the_context_names_does_it(idle_plant: Plant, instal
             await at_look(plant, instance)
 
 
+@pytest.mark.parametrize("site", ["m" * 1_500, {"key": "munich"}])
+async def test_a_context_that_names_no_site_is_an_incident_and_the_workflow_goes_on(
+    plant: Plant, installed: Installed, site: Any
+) -> None:
+    graph = pressing()
+    graph["steps"].insert(0, step("first"))
+    instance = await plant.begin(graph)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"site": site}}, reason="made elsewhere")
+    await plant.act(instance, "complete", Ref(0, "first"))
+    assert "what 'context.site' says is no key of a site" in (await open_incident(plant, instance))["message"]
+    installed["press"] = lambda _: {}
+    await plant.act(instance, "amend", by="quinn", changes={"context": {}}, reason="made here after all")
+    await retry(plant, instance)
+    await at_look(plant, instance)
+
+
 async def test_an_erp_call_may_be_an_action_of_the_site(plant: Plant, installed: Installed) -> None:
     installed["book"] = lambda call: {"document": f"D-{call.args['quantity']}"}
     action = {"type": "erp", "activity": "book", "args": '{"quantity": 5}', "context": {"erp.document": "document"}}
