@@ -41,7 +41,7 @@ async def answer_of(call_id: str, asked: Asked, target: Target, *, private_allow
         `status` and, where the step keeps anything of the answer, `body`: JSON, or text where it is none.
 
     Raises:
-        ApplicationError: it was refused, or not answered.
+        ApplicationError: it was refused, not answered, or its answer cannot be kept.
     """
     settings = asked.settings
     method = settings.get("method", "POST")
@@ -83,9 +83,17 @@ def _body(asked: Asked) -> bytes:
 
 
 def _read(said: bytes) -> Any:
-    """JSON, or the text where it is none; without what PostgreSQL's JSON cannot hold."""
+    """JSON, or the text where it is none; without NUL, which PostgreSQL's JSON cannot hold."""
     text = said.decode(errors="replace").replace("\\u0000", "").replace("\x00", "")
     try:
-        return json.loads(text) if text.strip() else None
-    except ValueError:
-        return text
+        value = json.loads(text) if text.strip() else None
+    except (ValueError, RecursionError):
+        value = text
+    try:
+        told = encoded(value)
+    except ValueError as error:
+        raise refused(f"its answer cannot be kept: {error}") from None
+    if len(told.encode()) > MOST_READ:
+        # Signs that JSON writes as six each; ten such answers at once would not fit into one of Temporal's.
+        raise refused(f"its answer is longer than {MOST_READ} bytes as JSON")
+    return value

@@ -1,7 +1,29 @@
-"""Values of expressions as JSON that can be stored: no NaN, no NUL, moments and numbers as text where JSON has none."""
+"""Values as JSON that can be stored and read again: no NaN, no NUL, not too deep; as text what JSON has no form for."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
+
+MOST_NESTED: Final = 100
+"""Levels of objects and lists. Values get a few more on their way, and what reads them in a workflow bears 200: what it
+cannot read fails the workflow's task for ever."""
+TOO_DEEP: Final = f"it is nested more than {MOST_NESTED} levels deep"
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value has more than `MOST_NESTED` levels; level by level, for recursion would overflow on deep JSON."""
+    level = [value]
+    for _ in range(MOST_NESTED + 1):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def plain(value: Any) -> Any:
@@ -19,7 +41,11 @@ def encoded(value: Any) -> str:
     Raises:
         ValueError: it has what JSON or PostgreSQL cannot hold.
     """
+    if is_too_deep(value):
+        raise ValueError(TOO_DEEP)
     text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
     if "\\u0000" in text:
         raise ValueError("it contains NUL, which cannot be stored")
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise ValueError("it contains half a surrogate pair, which cannot be stored")
     return text

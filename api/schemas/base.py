@@ -5,13 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from models.json_values import TOO_DEEP, is_too_deep
+
 Text = Annotated[str, Field(max_length=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL keeps no NUL, no half surrogate pairs, no NaN and no infinity."""
+    """PostgreSQL keeps no NUL, no half surrogate pairs, no NaN and no infinity; no workflow reads what is too deep."""
+    if is_too_deep(value):
+        raise ValueError(TOO_DEEP)
     if "\\u0000" in json.dumps(value, allow_nan=False):
         raise ValueError("it contains a NUL character")
     json.dumps(value, ensure_ascii=False).encode()

@@ -22,6 +22,8 @@ from typing import Any, Final, NamedTuple
 
 import cel
 
+from models.json_values import TOO_DEEP, is_too_deep
+
 LONGEST: Final = 2_000
 """Characters of an expression."""
 DEEPEST: Final = 2
@@ -139,11 +141,14 @@ class Prepared:
                 _add(size, data)
         _check_work(seen, data)
         try:
-            return _compiled(expression).execute(known)
+            found = _compiled(expression).execute(known)
         except KeyError as error:
             raise ExpressionError(f"there is no {error}") from error
         except Exception as error:
             raise ExpressionError(str(error)[:300]) from error
+        if is_too_deep(found):
+            raise ExpressionError(TOO_DEEP)
+        return found
 
 
 def _add(size: _Data, data: _Data) -> None:

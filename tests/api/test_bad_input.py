@@ -147,6 +147,20 @@ def test_values_that_cannot_be_stored_are_refused(admin: Caller) -> None:
     assert problem(answer)["status"] == 422
 
 
+@pytest.mark.parametrize(("levels", "status"), [(98, 201), (250, 422), (900, 422)])
+def test_values_that_no_workflow_could_read_are_refused(
+    levels: int, status: int, admin: Caller, engine: EngineDouble
+) -> None:
+    deep = json.loads("[" * levels + "]" * levels)
+    process = admin.process()
+    body = {"process": process["id"], "subjects": [new_subject()], "context": {"deep": deep}}
+    answer = admin.ask("POST", "/api/workflows/", json=body)
+    assert answer.status_code == status
+    if status == 422:
+        (error,) = problem(answer)["errors"]
+        assert (error["loc"], "nested more than 100 levels" in error["message"]) == ("body.context", True)
+
+
 def test_unknown_addresses_and_methods_are_problems_too(admin: Caller) -> None:
     assert problem(admin.ask("GET", "/api/nothing/"))["status"] == 404
     assert problem(admin.ask("DELETE", "/api/me/"))["code"] == "method_not_allowed"

@@ -98,6 +98,14 @@ def test_what_could_run_long_is_refused_before_it_runs() -> None:
         evaluate("l == []", {"l": [0] * 1001})
 
 
+def test_a_value_that_grows_deeper_at_every_round_is_refused_in_time() -> None:
+    deep: Any = 1
+    for _ in range(100):
+        deep = evaluate('{"a": a}', {"a": deep})
+    with pytest.raises(ExpressionError, match="nested more than 100 levels"):
+        evaluate('{"a": a}', {"a": deep})
+
+
 @pytest.mark.parametrize(
     "expression",
     [

@@ -91,6 +91,26 @@ async def test_retries_end_as_the_step_says(plant: Plant, erp: Receiver) -> None
     assert len(erp.posted) == 2
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"[" * 250 + b"]" * 250, "nested more than 100 levels deep"),
+        (b'{"order": {"number": NaN}}', "Out of range float values"),
+        (b'{"order": {"number": "\\ud800"}}', "half a surrogate pair"),
+        (b"\x01" * 60_000, "longer than 65536 bytes as JSON"),
+    ],
+)
+async def test_an_answer_that_no_journal_can_keep_is_an_incident(
+    plant: Plant, erp: Receiver, said: bytes, reason: str
+) -> None:
+    erp.says = said
+    instance = await plant.begin(ordering(erp.url()))
+    [incident] = await plant.until("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["params"]["error"].startswith("its answer")
+    assert reason in incident["params"]["error"]
+    assert len(erp.posted) == 1, "it would say the same again"
+
+
 async def test_a_run_that_goes_on_asks_for_open_calls_again_under_the_same_key(plant: Plant, erp: Receiver) -> None:
     erp.gate.clear()
     graph = ordering(erp.url())

@@ -1,6 +1,7 @@
 """Automatic actions on a site's queue: carried out there with what they are told, tried again, their answers kept."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -104,11 +105,13 @@ async def test_a_machine_that_does_not_answer_is_asked_again_under_the_same_id(
 @pytest.mark.parametrize(
     ("action", "says"),
     [
-        ({"activity": "gone"}, "has no action 'gone'; it has: broken, deaf, odd, slow, vast"),
+        ({"activity": "gone"}, "has no action 'gone'; it has: broken, deaf, deep, odd, slow, torn, vast"),
         ({"activity": "slow", "timeout": "PT0.2S"}, "it took longer than 0.2 s, 1 times"),
         ({"activity": "odd"}, "the action answered int, which is no object"),
         ({"activity": "vast"}, "the action answered more than 65536 bytes"),
         ({"activity": "deaf"}, "what the action answered is no JSON: it contains NUL"),
+        ({"activity": "deep"}, "what the action answered is no JSON: it is nested more than 100 levels deep"),
+        ({"activity": "torn"}, "what the action answered is no JSON: it contains half a surrogate pair"),
         ({"activity": "broken"}, "press not reachable"),
         ({"activity": "odd", "args": "context.missing"}, "its arguments cannot be worked out"),
         ({"activity": "odd", "site": "nowhere", "patience": "PT0.2S"}, "no worker of the site 'nowhere' took it"),
@@ -126,7 +129,8 @@ async def test_what_fails_for_good_is_an_incident_that_says_why(
         raise ConnectionError("press not reachable")
 
     installed |= {"slow": slow, "broken": broken, "odd": lambda _: 7, "deaf": lambda _: {"a": "\x00"}}
-    installed["vast"] = lambda _: {"x": "y" * 70_000}
+    installed |= {"vast": lambda _: {"x": "y" * 70_000}, "torn": lambda _: {"a": "\ud800"}}
+    installed["deep"] = lambda _: {"x": json.loads("[" * 250 + "]" * 250)}
     instance = await plant.begin(pressing(**action))
     incident = await open_incident(plant, instance)
     assert incident["code"] == "action_failed"
