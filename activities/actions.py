@@ -5,6 +5,7 @@ came back is said to the instance, which alone writes (`models.flow.engine_steps
 made up here, too, and carried out there (`activities.site`), for it has no database.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.acting import Asked, refused
-from activities.contract import PREPARE_ACTION, RUN_ACTION, ActionCall, SiteCall, SiteOrder
+from activities.contract import PREPARE_ACTION, RUN_ACTION, SITE_BYTES, ActionCall, SiteCall, SiteOrder
 from activities.definitions import Definitions
 from activities.guard import retried_where_it_helps
 from activities.http_actions import Target, answer_of
@@ -22,7 +23,7 @@ from activities.process_actions import ProcessStarter
 from models.db import tenant_session
 from models.decisions.world import worlds_of
 from models.flow.state import execution_id
-from models.json_values import plain
+from models.json_values import encoded
 from models.notices.targets import TargetRefusedError, below
 from models.requirements.expressions import ExpressionError, evaluate
 from models.secret_box import SecretBox
@@ -80,7 +81,7 @@ class Actions:
             asked = await self._asked(session, call)
         settings, variables = asked.settings, asked.variables
         try:
-            args = plain(evaluate(settings["args"], variables)) if settings.get("args") else {}
+            args = _args(settings["args"], variables) if settings.get("args") else {}
         except (ExpressionError, ValueError) as error:
             raise refused(f"its arguments cannot be worked out: {error}") from None
         site = settings.get("site") or variables["context"].get("site") or self._site
@@ -139,3 +140,15 @@ class Actions:
         except (ExpressionError, TargetRefusedError) as error:
             raise refused(f"its path cannot be used: {error}") from None
         return Target(url=url, headers=auth_headers(connector, self._box))
+
+
+def _args(expression: str, variables: Json) -> Any:
+    """What an action of a site is told.
+
+    Raises:
+        ExpressionError, ValueError: as the message says.
+    """
+    text = encoded(evaluate(expression, variables))
+    if len(text.encode()) > SITE_BYTES:
+        raise ValueError(f"they are longer than {SITE_BYTES} bytes")
+    return json.loads(text)

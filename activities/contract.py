@@ -33,6 +33,9 @@ SWEEP = "sweep"
 SITE_PREFIX = "site-"
 """A site's task queue is this and its key."""
 
+SITE_BYTES = 64 * 1024
+"""Of what an action of a site is told, and of what it answers: both stand in the history, 50 MiB at most."""
+
 BATCH_COMMANDS = 200
 BATCH_ANSWERS = 10
 """Of automatic actions in one batch: what each says is kept in the journal, 64 KiB at most."""

@@ -18,13 +18,11 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contract import NAMED_ACTION, NAMED_CHECK, CheckCall, CheckVerdict, SiteCall
+from activities.contract import NAMED_ACTION, NAMED_CHECK, SITE_BYTES, CheckCall, CheckVerdict, SiteCall
 from models.json_values import encoded
 
 CHECKS: Final = "gatework.checks"
 ACTIONS: Final = "gatework.actions"
-MOST_SAID: Final = 64 * 1024
-"""Bytes of what an action answers."""
 
 DESCRIBE_SITE = "describe_site"
 
@@ -127,9 +125,9 @@ def object_of(answer: Any) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             told = f"what the action answered is no JSON: {error}"
         else:
-            if len(text.encode()) <= MOST_SAID:
+            if len(text.encode()) <= SITE_BYTES:
                 return dict(json.loads(text))
-            told = f"the action answered more than {MOST_SAID} bytes"
+            told = f"the action answered more than {SITE_BYTES} bytes"
     raise ApplicationError(told, type="answer_invalid", non_retryable=True)
 
 

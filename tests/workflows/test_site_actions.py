@@ -202,6 +202,18 @@ async def test_a_context_that_names_no_site_is_an_incident_and_the_workflow_goes
     await at_look(plant, instance)
 
 
+async def test_more_than_a_history_can_keep_is_not_told(plant: Plant, installed: Installed) -> None:
+    installed["press"] = lambda _: {}
+    graph = pressing(args="context.log")
+    graph["steps"].insert(0, step("first"))
+    instance = await plant.begin(graph)
+    large = {"context": {"log": "é" * 33_000}}
+    await plant.act(instance, "amend", by="quinn", changes=large, reason="read from the machine")
+    await plant.act(instance, "complete", Ref(0, "first"))
+    message = (await open_incident(plant, instance))["message"]
+    assert "its arguments cannot be worked out: they are longer than 65536 bytes" in message
+
+
 async def test_an_erp_call_may_be_an_action_of_the_site(plant: Plant, installed: Installed) -> None:
     installed["book"] = lambda call: {"document": f"D-{call.args['quantity']}"}
     action = {"type": "erp", "activity": "book", "args": '{"quantity": 5}', "context": {"erp.document": "document"}}
