@@ -71,19 +71,18 @@ class Wire:
 
     async def fetch(self, *statements: Statement) -> list[list[Row]]:
         """Send what waits and these, in order and in one round trip; the rows of these."""
-        cursors = await self._send([*self._waiting, *map(_sendable, statements)])
-        return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
+        return await self._send(statements)
 
     async def finish(self, *statements: Statement) -> list[list[Row]]:
         """Send what waits and these, and make all of it last, in one round trip; the rows of these."""
-        cursors = await self._send([*self._waiting, *map(_sendable, statements)], commit=True)
+        answers = await self._send(statements, commit=True)
         self._finished = True
-        return [await cursor.fetchall() for cursor in cursors[-len(statements) :]]
+        return answers
 
     async def session(self) -> AsyncSession:
         """A session on this transaction; everything that waited has been sent."""
         if self._waiting:
-            await self._send(self._waiting)
+            await self._send()
         if self._session is None:
             self._session = AsyncSession(self._connection, expire_on_commit=False)
         return self._session
@@ -96,25 +95,28 @@ class Wire:
             await self._session.flush()
         if self._driver.info.transaction_status is TransactionStatus.INERROR:
             raise FailedTransactionError
-        await self._send(self._waiting, commit=True)
+        await self._send(commit=True)
 
     async def close(self) -> None:
         """Let the session go; what was not committed is rolled back with the connection."""
         if self._session is not None:
             await self._session.close()
 
-    async def _send(
-        self, statements: Sequence[tuple[str, Mapping[str, Any]]], *, commit: bool = False
-    ) -> list[AsyncCursor[Row]]:
-        self._waiting = []
-        cursors: list[AsyncCursor[Row]] = []
+    async def _send(self, asked: Sequence[Statement] = (), *, commit: bool = False) -> list[list[Row]]:
+        """Send what waits and what is asked; the rows of the latter."""
+        waiting, self._waiting = self._waiting, []
+        silent = self._driver.cursor()
+        answering: list[AsyncCursor[Row]] = []
         async with _pipelined(self._driver):
-            for sql, parameters in statements:
-                cursor = self._driver.cursor(row_factory=namedtuple_row)
-                cursors.append(await cursor.execute(sql, parameters))
+            for sql, parameters in waiting:
+                await silent.execute(sql, parameters)
+            for sql, parameters in map(_sendable, asked):
+                answering.append(self._driver.cursor(row_factory=namedtuple_row))
+                await answering[-1].execute(sql, parameters)
             if commit:
-                await self._driver.commit()
-        return cursors
+                # Said as a statement: the driver's own `commit` waits for its answer, the pipeline then for another.
+                await silent.execute("COMMIT", prepare=False)
+        return [await cursor.fetchall() for cursor in answering]
 
 
 class _Pipeline(AsyncPipeline):
