@@ -35,7 +35,7 @@ from activities.trail import Asked, look_before
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.batch import Decision, decide_all
-from models.flow.carry import restore
+from models.flow.carry import carry, restore
 from models.flow.cohorts import pack
 from models.flow.facts import Facts
 from models.flow.state import Ref, State
@@ -91,7 +91,7 @@ class Advancer:
             locked = locked_by(tenant, instance, row)
             place = locked.place
             if locked.seq != request.expected_seq:
-                return (await missed(wire, place, request.expected_seq, locked.seq)).slim()
+                return await missed(wire, place, request.expected_seq, locked.seq)
             state = self._state(instance, request)
             if state is None:
                 return Recorded(status="forgotten", seq=locked.seq)
@@ -127,7 +127,10 @@ class Advancer:
             # A run forgets looks that came to nothing; this state would not.
             decision.state.seq = recorded.seq
             self._states.keep(instance, decision.state)
-        return replace(recorded.slim(), deferred=tuple(batch.deferred), later=advancing.later(batch))
+        told = recorded.slim()
+        if not told.fits:
+            told = told.as_state(carry(decision.state))
+        return replace(told, deferred=tuple(batch.deferred), later=advancing.later(batch))
 
     def _state(self, instance: UUID, request: AdvanceRequest) -> State | None:
         if request.state is not None:

@@ -244,8 +244,8 @@ class Recorded:
         settled: where record is `behind`: commands of the request that have their outcome already.
         deferred: commands that must come with a later batch.
         later: executions to be looked at, or whose action's answer is to be taken, after the commands of this batch.
-        packed: `cohorts` where they are many, as compressed JSON: the history keeps them, and an answer of over 2 MiB
-            would fail the workflow task for ever.
+        packed: `cohorts` where they are many or long, as compressed JSON: the history keeps them, and an answer of over
+            2 MiB would fail the workflow task for ever. What is too large for that comes as `state`.
     """
 
     status: Literal["recorded", "behind", "idle", "forgotten", "rejected"]
@@ -261,10 +261,19 @@ class Recorded:
     def slim(self) -> "Recorded":
         """The same, as small as it may have to be."""
         weight = sum(EVENT_WEIGHT + len(cohort.subjects) for cohort in self.cohorts)
-        if weight <= LARGE:
+        text = _COHORTS.dump_json(self.cohorts)
+        if weight <= LARGE and len(text) <= LARGE_TEXT:
             return self
-        text = compress(_COHORTS.dump_json(self.cohorts), level=1)
-        return replace(self, cohorts=(), packed=b64encode(text).decode())
+        return replace(self, cohorts=(), packed=b64encode(compress(text, level=1)).decode())
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can travel once it is slim: a context or notes may be longer than any answer."""
+        return len(self.packed) <= LARGEST
+
+    def as_state(self, state: Mapping[str, Any]) -> "Recorded":
+        """The same, told by the state that it leads to; what people wrote is no part of it."""
+        return replace(self, cohorts=(), packed="", state=state)
 
     def happened(self) -> tuple[CoreCohort, ...]:
         """The cohorts as the core knows them."""
@@ -274,6 +283,8 @@ class Recorded:
 
 LARGE, EVENT_WEIGHT = 2_000, 30
 """From which weight on an answer is compressed; what an event weighs, compared with the number of a subject."""
+LARGE_TEXT, LARGEST = 64 * 1024, 1024 * 1024
+"""From how many bytes on it is compressed whatever it weighs; how many it may have then."""
 _COHORTS: TypeAdapter[tuple[Cohort, ...]] = TypeAdapter(tuple[Cohort, ...])
 
 

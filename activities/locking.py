@@ -1,6 +1,6 @@
 """The instance as a transaction holds it, and what a run missed that is behind its journal (ADR 0001)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -53,10 +53,13 @@ def locked_by(tenant: UUID, instance: UUID, row: Any) -> Locked:
 
 
 async def missed(wire: Wire, place: Place, expected: int, seq: int) -> Recorded:
-    """What the journal knows beyond `expected`: the events, or after a large gap the state they fold to."""
+    """What the journal knows beyond `expected`: the events; where these are too many or long, their fold."""
     connection = await (await wire.session()).connection()
-    if seq - expected > LARGE_GAP or seq < expected:
-        state = await fold_journal(connection, place.tenant, place.instance)
-        return Recorded(status="behind", seq=state.seq, state=carry(state))
-    missing = await read_after(connection, place.tenant, place.instance, expected, LARGE_GAP)
-    return Recorded(status="behind", seq=seq, cohorts=tuple(cohort for _, cohort in missing))
+    known = Recorded(status="behind", seq=seq)
+    if 0 <= seq - expected <= LARGE_GAP:
+        missing = await read_after(connection, place.tenant, place.instance, expected, LARGE_GAP)
+        known = replace(known, cohorts=tuple(cohort for _, cohort in missing)).slim()
+        if known.fits:
+            return known
+    state = await fold_journal(connection, place.tenant, place.instance)
+    return replace(known, seq=state.seq).as_state(carry(state))

@@ -100,7 +100,7 @@ class Recorder:
                 settled = tuple(identity for identity, one in asked.items() if one.settled)
                 if locked.seq != request.expected_seq or settled or not request.cohorts:
                     known = await missed(wire, place, request.expected_seq, locked.seq)
-                    return replace(known.slim(), settled=settled)
+                    return replace(known, settled=settled)
                 happened = tuple(unpack(cohort.core() for cohort in request.cohorts))
                 definition = await self._definitions.version(await wire.session(), tenant, place.process)
                 before = await look_before(wire, place, happened)

@@ -1,5 +1,6 @@
 """What an activity answers: a local activity's answer of over 2 MiB would fail the workflow task for ever."""
 
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,8 @@ from tests.flow.scene import INSTANCE, NOW, PERMISSIONS, graph, step
 
 MANY = 10_000
 LIMIT = 1024 * 1024
+LETTERS = [chr(code) for code in range(0x4E00, 0x9FA0)]
+"""Of three bytes each, and hard to compress."""
 
 
 def uuid_of(number: int) -> str:
@@ -93,3 +96,25 @@ def test_the_sign_off_of_a_whole_batch_of_ten_thousand_fits_and_folds(people: in
     after = fold_packed(ready, answer_of(recorded(wire(pack(decision.happened)))).happened())
     assert after == decision.state
     assert {ref.step for ref in after.tokens} == {"b"}
+
+
+def test_a_few_long_notes_are_compressed() -> None:
+    notes = [f"{n}: {'as drawn, ' * 900}" for n in range(50)]
+    few = recorded(tuple(noted(n, one) for n, one in enumerate(notes)))
+    assert few.slim().fits
+    assert answer_of(few).happened() == tuple(cohort.core() for cohort in few.cohorts)
+
+
+def test_what_is_too_long_even_so_is_told_as_the_state_that_it_leads_to() -> None:
+    dice = Random(7)
+    many = recorded(tuple(noted(n, "".join(dice.choices(LETTERS, k=10_000))) for n in range(60)))
+    assert not many.slim().fits
+    told = many.slim().as_state({"v": 2})
+    assert (told.fits, told.happened(), told.state, told.seq) == (True, (), {"v": 2}, many.seq)
+
+
+def noted(number: int, notes: str) -> Cohort:
+    event = ev.ExecutionCompleted(
+        ref=Ref(0, "a"), at=NOW, by=uuid_of(number), next_step="b", route="default", notes=notes
+    )
+    return Cohort(event=event, subjects=(number,))

@@ -1,8 +1,10 @@
 """The record protocol (ADR 0001) at its seams: batches, repeats, races with other writers and with evidence."""
 
 from collections import Counter
+from random import Random
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from activities.contract import AdvanceRequest, Cohort, InstanceKey, RecordRequest
@@ -151,6 +153,30 @@ async def test_a_worker_that_has_forgotten_the_state_is_told_it(idle_plant: Plan
     assert said == [
         (True, "recorded"), (False, "recorded"), (False, "recorded"), (False, "forgotten"), (True, "recorded"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_context_that_is_larger_than_any_answer_does_not_stop_its_workflow(
+    idle_plant: Plant, dies: bool
+) -> None:
+    plant, alive = idle_plant, not dies
+
+    async def the_worker_dies_after_the_commit(advance: Call, request: AdvanceRequest) -> Any:
+        nonlocal alive
+        answer = await advance(request)
+        if request.work.commands and not alive:
+            alive = True
+            raise ConnectionError("the answer was lost")
+        return answer
+
+    large = {"log": Random(7).randbytes(1_500_000).hex()}
+    async with meddling(plant, advance=the_worker_dies_after_the_commit):
+        instance = await plant.begin(TWO_STEPS)
+        amended = await plant.act(instance, "amend", by="quinn", changes={"context": large}, reason="read out")
+        done = await plant.act(instance, "complete", Ref(0, "one"))
+    assert (amended["outcome"], done["outcome"]) == ("amended", "advanced")
+    (row,) = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
+    assert row["context"] == large
 
 
 async def test_the_same_record_twice_writes_once_and_answers_with_what_happened(plant: Plant) -> None:
