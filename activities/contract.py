@@ -4,6 +4,7 @@ The only file of `activities/` that `workflows/` imports, so it must stay free o
 All values are JSON-ready through the Pydantic data converter.
 """
 
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -96,6 +97,7 @@ class Loaded:
 
     Attributes:
         process_id, graph: the pinned process version, in canonical JSON.
+        packed: `graph` where its instructions and forms make it long, compressed; see `Recorded.packed`.
         state: carried form of the journal's fold (`models.flow.carry`); None where the caller brought its own.
         rechecks: executions that can move by themselves, wait, or await a sign-off; a run that came back looks again.
         unsettled: accepted commands without an outcome, oldest first.
@@ -105,11 +107,21 @@ class Loaded:
     info: InstanceInfo
     process_id: str = ""
     graph: Mapping[str, Any]
+    packed: str = ""
     subjects: int
     state: Mapping[str, Any] | None
     rechecks: tuple[Ref, ...] = ()
     unsettled: tuple[str, ...] = ()
     children_ended: tuple[tuple[str, str], ...] = ()
+
+    def slim(self) -> "Loaded":
+        """The same, as small as it may have to be."""
+        text = json.dumps(self.graph, ensure_ascii=False).encode()
+        return self if len(text) <= LARGE_TEXT else replace(self, graph={}, packed=_pack(text))
+
+    def process(self) -> Mapping[str, Any]:
+        """The process version's JSON."""
+        return json.loads(_unpack(self.packed)) if self.packed else self.graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +276,7 @@ class Recorded:
         text = _COHORTS.dump_json(self.cohorts)
         if weight <= LARGE and len(text) <= LARGE_TEXT:
             return self
-        return replace(self, cohorts=(), packed=b64encode(compress(text, level=1)).decode())
+        return replace(self, cohorts=(), packed=_pack(text))
 
     @property
     def fits(self) -> bool:
@@ -277,7 +289,7 @@ class Recorded:
 
     def happened(self) -> tuple[CoreCohort, ...]:
         """The cohorts as the core knows them."""
-        cohorts = _COHORTS.validate_json(decompress(b64decode(self.packed))) if self.packed else self.cohorts
+        cohorts = _COHORTS.validate_json(_unpack(self.packed)) if self.packed else self.cohorts
         return tuple(cohort.core() for cohort in cohorts)
 
 
@@ -286,6 +298,14 @@ LARGE, EVENT_WEIGHT = 2_000, 30
 LARGE_TEXT, LARGEST = 64 * 1024, 1024 * 1024
 """From how many bytes on it is compressed whatever it weighs; how many it may have then."""
 _COHORTS: TypeAdapter[tuple[Cohort, ...]] = TypeAdapter(tuple[Cohort, ...])
+
+
+def _pack(text: bytes) -> str:
+    return b64encode(compress(text, level=1)).decode()
+
+
+def _unpack(packed: str) -> bytes:
+    return decompress(b64decode(packed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

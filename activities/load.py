@@ -73,7 +73,7 @@ class Loader:
                     graph=definition.json,
                     subjects=row["subjects"],
                     state=None,
-                )
+                ).slim()
             state = await fold_journal(connection, tenant, instance)
             return Loaded(
                 info=info,
@@ -84,7 +84,7 @@ class Loader:
                 rechecks=_to_look_at(definition.graph.steps, state),
                 unsettled=await _unsettled(connection, keys),
                 children_ended=await _children_ended(connection, keys, state),
-            )
+            ).slim()
 
 
 def _to_look_at(steps: Mapping[str, Step], state: State) -> tuple[Ref, ...]:

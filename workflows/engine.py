@@ -38,7 +38,7 @@ class Engine:
         """Take over what the journal (`loaded.state`) or the run before (`carried`) knows."""
         self.key = key
         self.info = loaded.info
-        self.graph = parse_graph(loaded.graph)
+        self.graph = parse_graph(loaded.process())
         self._process_id = loaded.process_id
         state = loaded.state if carried is None else carried
         self.state = restore(state) if state is not None else State(instance_id=key.instance_id)
@@ -51,7 +51,7 @@ class Engine:
         if self.state.process_id in {"", self._process_id}:
             return
         loaded = await load_instance(LoadRequest(key=self.key, with_state=False))
-        self.info, self.graph = loaded.info, parse_graph(loaded.graph)
+        self.info, self.graph = loaded.info, parse_graph(loaded.process())
         self._process_id = self.state.process_id
 
     async def begin(self, subjects: int) -> None:

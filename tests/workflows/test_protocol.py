@@ -1,5 +1,6 @@
 """The record protocol (ADR 0001) at its seams: batches, repeats, races with other writers and with evidence."""
 
+import json
 from collections import Counter
 from random import Random
 from typing import Any
@@ -177,6 +178,16 @@ async def test_a_context_that_is_larger_than_any_answer_does_not_stop_its_workfl
     assert (amended["outcome"], done["outcome"]) == ("amended", "advanced")
     (row,) = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
     assert row["context"] == large
+
+
+async def test_a_process_with_instructions_longer_than_any_answer_runs(plant: Plant) -> None:
+    words = [Random(number).randbytes(3).hex() for number in range(2_000)]
+    dice = Random(7)
+    steps = [step(f"s{n}", description=" ".join(dice.choices(words, k=1_400))) for n in range(300)]
+    graph = line(*steps, end())
+    assert len(json.dumps(graph)) > 2 * 1024 * 1024
+    instance = await plant.begin(graph)
+    assert (await plant.act(instance, "complete", Ref(0, "s0")))["outcome"] == "advanced"
 
 
 async def test_the_same_record_twice_writes_once_and_answers_with_what_happened(plant: Plant) -> None:
