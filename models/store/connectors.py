@@ -61,6 +61,11 @@ class Credentials:
     login: str = ""
     secret: str = field(default="", repr=False)
 
+    @property
+    def shown(self) -> Json:
+        """What the audit trail tells of them."""
+        return {"auth": self.auth.value, "login": self.login}
+
 
 async def list_connectors(
     session: AsyncSession, tenant_id: UUID, *, limit: int, after: str = ""
@@ -111,7 +116,8 @@ async def create_connector(
         "created_by": person.id,
     }  # fmt: skip
     await insert_rows(session, Connector, [row])
-    await _audit(session, person, connector, "created", None, {"key": key, **values, "auth": credentials.auth})
+    said = {"key": key, **values, **credentials.shown}
+    await _audit(session, person, connector, "created", None, said)
     return await connector_of(session, person.tenant_id, connector)
 
 
@@ -137,12 +143,11 @@ async def change_connector(
     kept = {} if credentials is None else _kept(rules, credentials)
     changes = {**values, **kept, "changed_at": datetime.now(UTC)}
     await update_rows(session, Connector, [{"tenant_id": person.tenant_id, "id": connector, **changes}])
-    new: Json = {name: value for name, value in values.items() if value != before[name]}
+    given = {} if credentials is None else credentials.shown
+    new: Json = {name: value for name, value in {**values, **given}.items() if value != before[name]}
     old: Json = {name: before[name] for name in new}
-    if credentials is not None:
-        old["auth"], new["auth"] = before["auth"], credentials.auth
-        if credentials.secret:
-            new["secret"] = "renewed"  # noqa: S105 - a word for the trail
+    if credentials is not None and credentials.secret:
+        new["secret"] = "renewed"  # noqa: S105 - a word for the trail
     if new:
         await _audit(session, person, connector, "changed", old, new)
     return await connector_of(session, person.tenant_id, connector)
@@ -203,7 +208,7 @@ async def _locked(session: AsyncSession, tenant_id: UUID, connector: UUID) -> Ro
 
 def _kept(rules: ConnectorRules, given: Credentials) -> Json:
     sealed = b"" if given.auth is ConnectorAuth.NONE else rules.box.seal(given.secret)
-    return {"auth": given.auth.value, "login": given.login, "secret": sealed}
+    return {**given.shown, "secret": sealed}
 
 
 def _check(rules: ConnectorRules, base_url: str) -> None:

@@ -29,7 +29,7 @@ def test_a_connector_lives_from_its_making_to_its_end(
     assert engineer.get(path) == made
     assert body["key"] in {one["key"] for one in engineer.items("/api/connectors/")}
     assert audit("connector.created", admin.id)["new"] == {
-        **{name: body[name] for name in ("key", "name", "base_url")}, "auth": "basic",
+        **{name: body[name] for name in ("key", "name", "base_url")}, "auth": "basic", "login": "gatework",
     }  # fmt: skip
     assert admin.post("/api/connectors/", body, 409)["code"] == "connector_key_taken"
     assert foreigner.post("/api/connectors/", body, 201)["key"] == body["key"], "keys are a tenant's own"
@@ -37,8 +37,10 @@ def test_a_connector_lives_from_its_making_to_its_end(
     changed = admin.patch(path, {"name": "S/4HANA", "auth": {"type": "header", "header": "X-Key", "value": "k-1"}})
     assert (changed["name"], changed["auth"]) == ("S/4HANA", {"type": "header", "header": "X-Key"})
     told = audit("connector.changed", admin.id)
-    assert told["old"] == {"name": "SAP", "auth": "basic"}
-    assert told["new"] == {"name": "S/4HANA", "auth": "header", "secret": "renewed"}
+    assert told["old"] == {"name": "SAP", "auth": "basic", "login": "gatework"}
+    assert told["new"] == {"name": "S/4HANA", "auth": "header", "login": "X-Key", "secret": "renewed"}
+    admin.patch(path, {"auth": {"type": "header", "header": "X-Key", "value": "k-2"}})
+    assert audit("connector.changed", admin.id)["new"] == {"secret": "renewed"}
     assert admin.patch(path, {}, 422)["code"] == "nothing_to_change"
     assert admin.ask("DELETE", path).status_code == 204
     assert admin.get(path, 404)["code"] == "connector_unknown"
