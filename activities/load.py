@@ -19,7 +19,7 @@ from models.flow.status import DONE_BUT_OPEN
 
 _INSTANCE = text(
     """
-    SELECT i.process_id, i.identifier, i.name, i.parent_instance_id,
+    SELECT i.process_id, i.identifier, i.name, i.parent_instance_id, left(i.context ->> 'site', 200) AS site,
            (SELECT count(*) FROM workflow_subject w
             WHERE (w.tenant_id, w.instance_id) = (i.tenant_id, i.id)) AS subjects
     FROM workflow_instance i WHERE i.tenant_id = :tenant AND i.id = :instance
@@ -39,7 +39,7 @@ class Loader:
     """Reads instances with the application role."""
 
     def __init__(self, engine: AsyncEngine, definitions: Definitions, site: str) -> None:
-        """Take what the composition root wired."""
+        """Take what the composition root wired; `site` is that of instances whose context names none."""
         self._engine = engine
         self._definitions = definitions
         self._site = site
@@ -63,7 +63,7 @@ class Loader:
                 process_name=definition.name,
                 category=definition.category,
                 tenant_key=definition.tenant_key,
-                site=self._site,
+                site=row["site"] or self._site,
                 parent_instance_id=None if row["parent_instance_id"] is None else str(row["parent_instance_id"]),
             )
             if not request.with_state:

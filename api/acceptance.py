@@ -36,14 +36,14 @@ class Acceptance:
         """
         return await self._together.ask(one.tenant_id, one)
 
-    async def keep(self, tenant: UUID, command: UUID) -> bool:
-        """Wait until an accepted command is on the disk; False where a database that died has forgotten it.
+    async def keep(self, tenant: UUID, commands: Sequence[UUID]) -> bool:
+        """Wait until accepted commands are on the disk; False where a database that died has forgotten one.
 
         A lock on a row is written to the log as well, so this commit waits for all that was written before it.
         """
         async with tenant_wire(self._engine, tenant) as wire:
-            (rows,) = await wire.finish(keeping(tenant, command))
-        return bool(rows)
+            (rows,) = await wire.finish(keeping(tenant, commands))
+        return len(rows) == len(commands)
 
     async def _accept(self, tenant: UUID, group: Sequence[Lone]) -> list[UUID | None]:
         plain = list(_first_of_each_key(group))

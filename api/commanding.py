@@ -152,7 +152,11 @@ async def _hand_in(held: Services, caller: Principal, person: Person, plan: Plan
 
 
 async def follow(held: Services, caller: Principal, handed: Handed, how: Manner) -> Sent:
-    """Signal commands that are committed, and wait for their outcomes as long as the client likes."""
+    """Signal commands that are committed, and wait for their outcomes as long as the client likes.
+
+    Raises:
+        Problem: unavailable: a command without an outcome was forgotten by a database that died (ADR 9).
+    """
     ids = tuple(handed.executions)
     with held.waiter.commands(caller.tenant_id, {**dict.fromkeys(ids), **dict(handed.unsettled)}) as ticket:
         await _signal(held, handed.unsettled)
@@ -161,6 +165,9 @@ async def follow(held: Services, caller: Principal, handed: Handed, how: Manner)
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)
         settled = {one: found for one, found in ticket.found.items() if found is not None}
+    open_ones = [one for one in ids if one not in settled]
+    if open_ones and not await held.acceptance.keep(caller.tenant_id, open_ones):
+        raise Problem("unavailable")
     return Sent(ids=ids, executions=handed.executions, settled=settled)
 
 

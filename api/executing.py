@@ -71,10 +71,7 @@ async def send_one(
     plain = lone(person, kind, execution_id, args, key=how.key, fingerprint=mark)
     if plain is not None and (instance := await held.acceptance.take(plain)) is not None:
         handed = Handed(executions={plain.id: (str(execution_id),)}, unsettled=[(plain.id, instance)])
-        sent = await commanding.follow(held, caller, handed, how)
-        if not sent.complete and not await held.acceptance.keep(caller.tenant_id, plain.id):
-            raise Problem("unavailable")
-        return commanding.answer(sent)
+        return commanding.answer(await commanding.follow(held, caller, handed, how))
 
     async def plan(session: AsyncSession) -> list[Wanted]:
         instance_id, status = await instance_of(session, caller.tenant_id, execution_id)

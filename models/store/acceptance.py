@@ -64,7 +64,7 @@ _ACCEPT = text(
     RETURNING id, workflow_instance_id
     """
 )
-_KEEP = text("SELECT id FROM command WHERE tenant_id = :tenant AND id = :id FOR NO KEY UPDATE")
+_KEEP = text("SELECT id FROM command WHERE tenant_id = :tenant AND id = ANY(:ids) FOR KEY SHARE")
 
 
 def lone(
@@ -102,6 +102,6 @@ def accepting(tenant: UUID, group: Sequence[Lone]) -> Statement:
     return Statement(_ACCEPT, {"tenant": tenant, "asked": asked, "closed": sorted(INSTANCE_CLOSED)})
 
 
-def keeping(tenant: UUID, command: UUID) -> Statement:
-    """Lock a command; its row where it is there."""
-    return Statement(_KEEP, {"tenant": tenant, "id": command})
+def keeping(tenant: UUID, commands: Sequence[UUID]) -> Statement:
+    """Lock commands, in nobody's way; a row for each that is there."""
+    return Statement(_KEEP, {"tenant": tenant, "ids": list(commands)})

@@ -169,10 +169,10 @@ async def test_a_command_is_on_the_disk_once_it_is_to_be_kept(app: AsyncEngine, 
     acceptance, one = Acceptance(app), claim(scene)
     await acceptance.take(one)
     (written,) = await rows(app, scene.tenant, "SELECT pg_current_wal_insert_lsn()::text AS at")
-    assert await acceptance.keep(scene.tenant, one.id)
+    assert await acceptance.keep(scene.tenant, [one.id])
     (kept,) = await rows(app, scene.tenant, f"SELECT pg_current_wal_flush_lsn() >= '{written['at']}' AS so")
     assert kept["so"]
 
 
 async def test_what_a_database_has_forgotten_is_not_kept(app: AsyncEngine, scene: Scene) -> None:
-    assert not await Acceptance(app).keep(scene.tenant, uuid4())
+    assert not await Acceptance(app).keep(scene.tenant, [uuid4()])

@@ -1,7 +1,11 @@
 """An instance on a real Temporal and a real PostgreSQL: signals in, journal out."""
 
+from sqlalchemy import text
+
+from models.db import tenant_session
 from models.flow.state import Ref
 from tests.support.plant import Plant, line, step
+from tests.workflows.conftest import working
 
 
 async def test_a_subject_walks_through_a_process(plant: Plant) -> None:
@@ -28,3 +32,17 @@ async def test_a_subject_walks_through_a_process(plant: Plant) -> None:
         (0, "two", 1, "completed"),
         (0, "end", 1, "completed"),
     ]
+
+
+async def test_operators_find_an_instance_by_its_own_site_or_the_deployments(idle_plant: Plant) -> None:
+    plant = idle_plant
+    process = await plant.approve(line(step("one"), step("end", is_terminal=True)))
+    named, other = [await plant.start(process, signal=False) for _ in range(2)]
+    async with tenant_session(plant.app, plant.tenant) as session:
+        at = text("UPDATE workflow_instance SET context = jsonb_build_object('site', 'vienna') WHERE id = :id")
+        await (await session.connection()).execute(at, {"id": named})
+    async with working(plant):
+        for instance, site in ((named, "vienna"), (other, plant.settings.site)):
+            await plant.begun(instance)
+            described = await plant.client.get_workflow_handle(str(instance)).describe()
+            assert described.search_attributes["GateworkSite"] == [site]
