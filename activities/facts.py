@@ -146,9 +146,10 @@ class Reading:
         visits: Sequence[Row] = (),
     ) -> Batch:
         """The commands that go together, out of those that are not settled yet; rows as `asking` had them answered."""
-        if len(executions) == 1:
-            self.ahead = Ahead(executions[0].id, executions[0].subject_no, standing, visits)
         found = {row.id: Stored.of(row) for row in commands}
+        if len(executions) == 1 and [len(execution_ids(row)) for row in found.values()] == [1]:
+            # Of a command that names another in vain nothing was asked.
+            self.ahead = Ahead(executions[0].id, executions[0].subject_no, standing, visits)
         stored, beyond = fitting([found[one] for one in map(UUID, command_ids) if one in found])
         known = {row.id: row for row in executions}
         if not known:

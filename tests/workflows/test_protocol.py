@@ -51,6 +51,20 @@ async def test_two_hundred_commands_at_once_take_few_records_and_each_is_settled
     assert sorted(subject for row in rows for subject in row["subjects"]) == list(range(200))
 
 
+@pytest.mark.parametrize(
+    ("beside", "outcome"), [(Ref(0, "one", 2), "execution_closed"), (Ref(7, "one"), "execution_not_found")]
+)
+async def test_a_command_that_names_one_execution_twice_or_another_in_vain_knows_where_its_subject_has_been(
+    plant: Plant, beside: Ref, outcome: str
+) -> None:
+    instance = await plant.begin(TWO_STEPS)
+    await plant.act(instance, "complete", Ref(0, "one"))
+    await plant.act(instance, "rewind", Ref(0, "two"), by="quinn", to_step="one", reason="it was not clean")
+    answer = await plant.act(instance, "complete", Ref(0, "one", 2), beside)
+    assert [item.get("outcome", item.get("code")) for item in answer["items"]] == ["advanced", outcome]
+    assert (await plant.executions(instance))[-1] == (0, "two", 2, "pending")
+
+
 async def test_commands_on_one_subject_keep_their_order_and_see_each_other(plant: Plant) -> None:
     instance = await plant.begin(TWO_STEPS)
     commands = [
