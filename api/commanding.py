@@ -40,7 +40,7 @@ class Manner:
     wait: bool
 
 
-def manner(
+async def manner(
     idempotency_key: Annotated[
         str | None,
         Header(

@@ -4,7 +4,7 @@
 must commit in between (commands, starting a workflow) it opens `transaction(...)` itself.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
@@ -24,9 +24,10 @@ bearer = OAuth2PasswordBearer(tokenUrl="/api/auth/token/", auto_error=False)
 
 
 Held = Annotated[Services, Depends(services)]
+# Dependencies are coroutines, also where they wait for nothing: FastAPI gives each plain function a thread of its own.
 
 
-def source_of(
+async def source_of(
     request: Request,
     client_name: Annotated[
         str | None, Header(alias="X-Client", description="Device, client or gauge that the entry comes from.")
@@ -89,10 +90,10 @@ Db = Annotated[AsyncSession, Depends(_session, scope="function")]
 """The request's transaction. Function scope: it commits before the answer is sent, or a failed commit had said 200."""
 
 
-def needs(permission: str) -> Callable[[Principal], Principal]:
+def needs(permission: str) -> Callable[[Principal], Awaitable[Principal]]:
     """A dependency that lets only holders of a permission in; a refused attempt is audited (21 CFR 11.10(d))."""
 
-    def check(caller: Caller) -> Principal:
+    async def check(caller: Caller) -> Principal:
         require(caller, permission)
         return caller
 
@@ -120,5 +121,5 @@ async def note_refusal(request: Request, permission: str) -> None:
         object_id=permission,
         new={"attempted": f"{request.method} {request.url.path}"[:500]},
     )
-    async with transaction(services(request), caller) as session:
+    async with transaction(await services(request), caller) as session:
         await audit_tenant(session, caller.actor, draft)

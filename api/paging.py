@@ -32,7 +32,7 @@ class Paging:
         return self.limit + 1
 
 
-def paging(
+async def paging(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows per page.")] = USUAL_PAGE,
     cursor: Annotated[
         str | None, Query(max_length=2000, description="`next_cursor` of the page before; opaque.")

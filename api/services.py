@@ -49,7 +49,7 @@ class Services:
         )
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The process's services, as a dependency."""
     held = request.app.state.services
     assert isinstance(held, Services)  # noqa: S101 - the lifespan puts it there

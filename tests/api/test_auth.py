@@ -133,6 +133,6 @@ def test_a_refused_attempt_is_audited(operator: Caller, admin: Caller, audit: Au
     assert entry["new"] == {"attempted": "POST /api/users/"}
 
 
-def test_no_client_can_name_itself_like_the_engine() -> None:
+async def test_no_client_can_name_itself_like_the_engine() -> None:
     through_a_socket = Request({"type": "http", "headers": [], "client": None})
-    assert source_of(through_a_socket, ENGINE_SOURCE) == f"{ENGINE_SOURCE} @ local"
+    assert await source_of(through_a_socket, ENGINE_SOURCE) == f"{ENGINE_SOURCE} @ local"
