@@ -6,9 +6,10 @@ journal is; otherwise the run is told what it missed and nothing else happens.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from psycopg import Error as PsycopgError
@@ -40,6 +41,7 @@ from models.flow.cohorts import pack
 from models.flow.facts import Facts
 from models.flow.state import Ref, State
 from models.flow.timing import late
+from models.store.action_requests import request_hashes
 from models.wire import tenant_wire
 
 MANY_COMMANDS, MANY_TOKENS = 200, 2_000
@@ -170,11 +172,12 @@ class _Advancing:
         await reading.add_rechecks(batch, (*self._looks(batch), *(one.ref for one in answers)))
         await reading.add_beside(batch)
         await reading.add_siblings(batch)
+        hashes = await request_hashes(reading.session, reading.tenant, [one.call_id for one in answers])
         overdue = late(self._state, request.now) if request.work.deadlines else ()
         while True:
             facts = await reading.facts(batch, request.now, self._entering(), overdue, self._ended())
             looks = replace(request.work, rechecks=self._looks(batch), answers=answers)
-            commands = commands_of(looks, batch.rows, overdue, request.now)
+            commands = commands_of(looks, batch.rows, overdue, request.now, hashes)
             decision = await self._decide(commands, facts)
             if not await reading.add_stale(batch, self._carried_along(decision)):
                 return decision
@@ -235,15 +238,27 @@ def _subjects(rows: Iterable[CommandRow]) -> set[int]:
 
 
 def commands_of(
-    work: Work, rows: Sequence[CommandRow], overdue: Iterable[Ref], now: datetime
+    work: Work,
+    rows: Sequence[CommandRow],
+    overdue: Iterable[Ref],
+    now: datetime,
+    hashes: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[cmd.Command, ...]:
-    """The core's commands of a batch: what the engine noticed, what people asked for, what is to be looked at."""
+    """The core's commands of a batch: what the engine noticed, what people asked for, what is to be looked at.
+
+    `hashes` are of what automatic actions asked, by the id of the call.
+    """
     begin: list[cmd.Command] = [cmd.Begin(subjects=work.subjects)] if work.subjects else []
     noticed: list[cmd.Command] = [cmd.NoteChildStarted(child_id=child) for child in work.started]
     noticed += [cmd.NoteChildEnded(child_id=child, status=status) for child, status in work.children]
     noticed += [
         cmd.NoteActionEnded(
-            ref=one.ref, call_id=one.call_id, succeeded=one.succeeded, output=one.output, error=one.error
+            ref=one.ref,
+            call_id=one.call_id,
+            succeeded=one.succeeded,
+            output=one.output,
+            error=one.error,
+            request_sha256=hashes.get(one.call_id, ""),
         )
         for one in work.answers
     ]

@@ -9,10 +9,11 @@ import httpx
 
 from activities.acting import Asked, not_answered, refused
 from models.flow.durations import parse_duration
-from models.json_values import encoded
-from models.notices.targets import TargetRefusedError
+from models.json_values import encoded, spelled
+from models.notices.targets import TargetRefusedError, below
 from models.outgoing import AnswerTooLongError, ask
 from models.requirements.expressions import ExpressionError, evaluate
+from models.store.action_requests import Request
 
 MOST_READ: Final = 64 * 1024
 """Bytes of an answer."""
@@ -27,14 +28,32 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a request goes, and headers that the step cannot override: who we are."""
+class Outgoing:
+    """A request as it is to be sent.
 
+    Attributes:
+        settings: of the step, which says all that is not worked out.
+        headers: those that the step cannot override: who we are.
+    """
+
+    settings: Mapping[str, Any]
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes = field(repr=False)
 
 
-async def answer_of(call_id: str, asked: Asked, target: Target, *, private_allowed: bool) -> Json:
+def http_request(asked: Asked) -> Request:
+    """What a step works out for its request: the path below a connector's address, and the body.
+
+    Raises:
+        ApplicationError: `action_refused`: an expression cannot be evaluated, or its value is no path or no JSON.
+    """
+    settings = asked.settings
+    content = b"" if settings.get("method") == "GET" else _body(asked)
+    return Request(target=_path(asked) if settings["type"] == "erp" else "", content=content)
+
+
+async def answer_of(call_id: str, sent: Outgoing, *, private_allowed: bool) -> Json:
     """Send the request.
 
     Returns:
@@ -43,18 +62,17 @@ async def answer_of(call_id: str, asked: Asked, target: Target, *, private_allow
     Raises:
         ApplicationError: it was refused, not answered, or its answer cannot be kept.
     """
-    settings = asked.settings
+    settings, content = sent.settings, sent.content
     method = settings.get("method", "POST")
-    content = b"" if method == "GET" else _body(asked)
     headers = {str(name).lower(): str(value) for name, value in (settings.get("headers") or {}).items()}
     if content:
         headers["content-type"] = "application/json"
-    headers |= {**target.headers, "idempotency-key": call_id, "user-agent": "Gatework-Actions"}
+    headers |= {**sent.headers, "idempotency-key": call_id, "user-agent": "Gatework-Actions"}
     seconds = parse_duration(settings["timeout"]).total_seconds() if settings.get("timeout") else TIMEOUT
     try:
         status, said = await ask(
             method,
-            target.url,
+            sent.url,
             content,
             headers,
             private_allowed=private_allowed,
@@ -77,9 +95,22 @@ def _body(asked: Asked) -> bytes:
     body = asked.settings.get("body")
     try:
         value = evaluate(body, asked.variables) if body else {**asked.whose, "step": asked.step.key}
-        return encoded(value).encode()
+        return spelled(value)
     except (ExpressionError, ValueError) as error:
         raise refused(f"its body cannot be made: {error}") from None
+
+
+def _path(asked: Asked) -> str:
+    """What the step's expression makes of it, empty without one; no connector's address can be left by it."""
+    path = asked.settings.get("path")
+    if not path:
+        return ""
+    try:
+        found = evaluate(path, asked.variables)
+        below("", found)
+    except (ExpressionError, TargetRefusedError) as error:
+        raise refused(f"its path cannot be used: {error}") from None
+    return str(found)
 
 
 def _read(said: bytes) -> Any:

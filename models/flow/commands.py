@@ -398,6 +398,8 @@ class NoteActionEnded:
     succeeded: bool
     output: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    request_sha256: str = ""
+    """Of what was asked."""
 
 
 Deviation = Skip | Move | Rewind

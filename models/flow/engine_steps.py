@@ -109,7 +109,7 @@ def action_ended(moment: Moment, command: cmd.NoteActionEnded) -> Events:
     step = moment.graph.steps[ref.step]
     ended = ev.ActionEnded(
         ref=ref, at=moment.now, call_id=command.call_id, succeeded=command.succeeded, output=command.output,
-        error=command.error,
+        error=command.error, request_sha256=command.request_sha256,
     )  # fmt: skip
     if not command.succeeded:
         error = FlowError("action_failed", step=step.name, attempt=call.attempt, error=command.error)

@@ -15,8 +15,9 @@ from models.tables import metadata
 
 APPEND_ONLY: Final = frozenset(
     {
-        "approval_delegation", "approval_response", "audit_entry", "chain_checkpoint", "chain_link", "evidence_record",
-        "journal", "measurement", "message", "message_delivery", "quality_report", "signature", "signature_void",
+        "action_request", "approval_delegation", "approval_response", "audit_entry", "chain_checkpoint", "chain_link",
+        "evidence_record", "journal", "measurement", "message", "message_delivery", "quality_report", "signature",
+        "signature_void",
     }
 )  # fmt: skip
 """The record itself: nobody changes or deletes these rows (21 CFR 11.10(e))."""

@@ -1,5 +1,6 @@
 """SQLModel rows with constraints, no methods, no relationships. One file per theme; all of them are offered here."""
 
+from models.tables.actions import ActionRequest
 from models.tables.approvals import ApprovalDelegation, ApprovalRequest, ApprovalResponse, ApprovalTemplate
 from models.tables.audit import AuditEntry, ChainCheckpoint, ChainLink
 from models.tables.base import metadata
@@ -30,6 +31,7 @@ from models.tables.subjects import Capa, Part, Subject, SubjectType
 
 __all__ = [
     "Absence",
+    "ActionRequest",
     "ApprovalDelegation",
     "ApprovalRequest",
     "ApprovalResponse",

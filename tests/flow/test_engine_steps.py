@@ -132,8 +132,11 @@ def test_an_action_is_asked_for_once_and_its_answer_goes_into_the_context() -> N
     assert look(scene) == []
     ((ref, call),) = scene.state.calls.items()
     answer = {"status": 200, "body": {"id": "PO-7"}}
-    happened = scene.play(cmd.NoteActionEnded(ref=ref, call_id=call.call_id, succeeded=True, output=answer))
+    answered = cmd.NoteActionEnded(ref=ref, call_id=call.call_id, succeeded=True, output=answer, request_sha256="5e")
+    happened = scene.play(answered)
     assert kinds(happened)[:3] == ["action_ended", "instance_amended", "execution_completed"]
+    (ended,) = of_type(happened, ev.ActionEnded)
+    assert ended.request_sha256 == "5e", "the trail tells what was asked"
     (amended,) = of_type(happened, ev.InstanceAmended)
     assert amended.changes == {"context_at": {"order.number": "PO-7", "order.raw": answer}}
     assert scene.state.status is InstanceStatus.COMPLETED

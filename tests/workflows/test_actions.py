@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from activities.actions import Actions
+from activities.contract import ActionCall, InstanceKey
+from activities.definitions import Definitions
 from models.flow.state import Ref
+from models.secret_box import secret_box
 from tests.support.plant import Plant, end, line, step
 from tests.support.receiver import Receiver
 from tests.workflows.conftest import working
@@ -81,6 +86,73 @@ async def test_what_fails_for_good_is_an_incident_and_a_retry_asks_under_a_new_k
     first, second = erp.posted
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
     assert await context(plant, instance) == {"erp": {"order": "PO-7"}}
+
+
+QUANTITY = '{"quantity": context.quantity, "at": string(now), "for": subject.identifier, "a": 1, "z": 2, "m": 3}'
+"""A body that comes out otherwise at every moment."""
+
+
+def counted(url: str, **action: Any) -> Json:
+    """A person finds how many; each subject writes that over what the one before it found, and orders so many."""
+    graph = ordering(url, body=QUANTITY, **action)
+    amount = {"action": {"type": "expression", "set": {"quantity": "subject.identifier"}}}
+    graph["steps"][:0] = [step("count"), step("note", step_type="automatic", config=amount)]
+    return graph
+
+
+async def test_a_second_try_repeats_the_first_to_the_byte_whatever_another_subject_did_meanwhile(
+    plant: Plant, erp: Receiver
+) -> None:
+    erp.answers = [500]
+    erp.gate.clear()
+    instance = await plant.begin(counted(erp.url()), subjects=2)
+    await plant.act(instance, "complete", Ref(0, "count"))
+    await asyncio.to_thread(erp.wait, 1)
+    await plant.act(instance, "complete", Ref(1, "count"))
+    await asyncio.to_thread(erp.wait, 2)
+    erp.gate.set()
+    await at(plant, instance, "look", 2)
+    first, other, again = erp.posted
+    assert (again.body, again.headers["idempotency-key"]) == (first.body, first.headers["idempotency-key"])
+    assert first.json["quantity"] == first.json["for"] != other.json["quantity"], "the context is the other's by now"
+    assert other.json["quantity"] == (await context(plant, instance))["quantity"]
+    told = {
+        one["new"]["call_id"]: one["new"]["request_sha256"] for one in await plant.audited(instance, "action_ended")
+    }
+    assert told == {one.headers["idempotency-key"]: sha256(one.body).hexdigest() for one in (first, other)}
+
+
+async def test_a_call_after_an_incident_asks_what_is_true_by_then(plant: Plant, erp: Receiver) -> None:
+    erp.answers = [422]
+    instance = await plant.begin(counted(erp.url()))
+    await plant.act(instance, "complete", Ref(0, "count"))
+    [incident] = await plant.until("SELECT * FROM incident WHERE instance_id = :id", id=instance)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"quantity": 7}}, reason="counted once more")
+    arguments = {"incident_id": str(incident["id"]), "code": "action_failed", "note": ""}
+    await plant.act(instance, "retry_incident", Ref(0, "order"), by="quinn", **arguments)
+    await at(plant, instance, "look")
+    first, second = erp.posted
+    assert first.json["quantity"] != second.json["quantity"] == 7
+    ended = await plant.audited(instance, "action_ended")
+    assert [one["new"]["request_sha256"] for one in ended] == [sha256(one.body).hexdigest() for one in erp.posted]
+
+
+async def test_two_tries_at_once_on_two_workers_send_the_same(plant: Plant, erp: Receiver) -> None:
+    erp.gate.clear()
+    instance = await plant.begin(counted(erp.url()))
+    await plant.act(instance, "complete", Ref(0, "count"))
+    [first] = await asyncio.to_thread(erp.wait, 1)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"quantity": 7}}, reason="counted once more")
+    box = secret_box(plant.settings)
+    elsewhere = Actions(plant.app, Definitions(), site="main", box=box, private_allowed=True)
+    key = InstanceKey(tenant_id=str(plant.tenant), instance_id=str(instance))
+    call = ActionCall(key=key, ref=Ref(0, "order"), call_id=first.headers["idempotency-key"])
+    beside = asyncio.ensure_future(elsewhere.run_action(call))
+    await asyncio.to_thread(erp.wait, 2)
+    erp.gate.set()
+    assert (await beside)["status"] == 200
+    await at(plant, instance, "look")
+    assert [one.body for one in erp.posted] == [first.body] * 2
 
 
 async def test_retries_end_as_the_step_says(plant: Plant, erp: Receiver) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -127,7 +128,7 @@ async def test_a_secret_is_nowhere_but_in_the_request(plant: Plant, erp: Receive
     erp.answers = [403]
     instance = await plant.begin(booking())
     await open_incident(plant, instance)
-    for table in ("journal", "audit_entry", "incident", "outbox", "connector"):
+    for table in ("journal", "audit_entry", "incident", "outbox", "connector", "action_request"):
         found = await plant.rows(f"SELECT 1 FROM {table} one WHERE one::text LIKE '%token-of-the-plant%'")  # noqa: S608
         assert found == []
     history = await plant.history(instance)
@@ -143,6 +144,25 @@ async def test_a_path_does_not_lead_out_of_the_base(plant: Plant, erp: Receiver,
     instance = await plant.begin(booking(path=path))
     assert "its path cannot be used" in (await open_incident(plant, instance))["message"]
     assert erp.posted == []
+
+
+async def test_a_path_stays_what_it_was_at_the_first_try(plant: Plant, erp: Receiver) -> None:
+    await connect(plant, erp.url("/api"))
+    erp.answers = [503]
+    erp.gate.clear()
+    graph = booking(path='"orders/" + context.order', body='{"order": context.order}')
+    graph["steps"].insert(0, step("first"))
+    instance = await plant.begin(graph)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"order": "A-1"}}, reason="as it was ordered")
+    await plant.act(instance, "complete", Ref(0, "first"))
+    await asyncio.to_thread(erp.wait, 1)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"order": "B-2"}}, reason="ordered anew")
+    erp.gate.set()
+    await at_look(plant, instance)
+    first, second = erp.posted
+    assert (first.path, first.body) == (second.path, second.body) == ("/api/orders/A-1", b'{"order": "A-1"}')
+    (ended,) = await plant.audited(instance, "action_ended")
+    assert ended["new"]["request_sha256"] == sha256(b'orders/A-1\n{"order": "A-1"}').hexdigest()
 
 
 async def test_a_connector_that_was_taken_away_stops_the_step_until_there_is_one_again(

@@ -171,6 +171,38 @@ async def test_a_run_that_goes_on_has_it_done_again_under_the_same_id(plant: Pla
     assert len(await plant.histories(instance)) >= 2
 
 
+async def test_a_run_that_goes_on_tells_the_same_site_the_same(plant: Plant, installed: Installed) -> None:
+    go, calls = asyncio.Event(), list[SiteCall]()
+
+    async def press(call: SiteCall) -> Json:
+        calls.append(call)
+        await go.wait()
+        return {}
+
+    async def was_called(times: int) -> bool:
+        return len(calls) >= times
+
+    installed["press"] = press
+    args = '{"lot": context.lot, "at": string(now), "z": 1, "a": 1.0}'
+    graph = pressing(args=args, timeout="PT30S")
+    graph["steps"].insert(0, step("first"))
+    instance = await plant.start(await plant.approve(graph), limits=Limits(events=1))
+    await plant.begun(instance)
+    await plant.act(instance, "amend", by="quinn", changes={"context": {"lot": "L-1"}}, reason="as it came")
+    await plant.act(instance, "complete", Ref(0, "first"))
+    await plant.eventually(lambda: was_called(1))
+    elsewhere = {"context": {"lot": "L-2", "site": "nowhere"}}
+    await plant.act(instance, "amend", by="quinn", changes=elsewhere, reason="another subject's")
+    await plant.eventually(lambda: was_called(2))
+    go.set()
+    await at_look(plant, instance)
+    assert calls[0].args["lot"] == "L-1"
+    assert calls == [calls[0]] * len(calls)
+    (kept,) = await plant.rows("SELECT target, sha256 FROM action_request")
+    (ended,) = await plant.audited(instance, "action_ended")
+    assert (kept["target"], kept["sha256"]) == (plant.settings.site, ended["new"]["request_sha256"])
+
+
 async def test_the_site_that_the_context_names_does_it(idle_plant: Plant, installed: Installed) -> None:
     plant, other = idle_plant, f"{idle_plant.settings.site}-b"
     installed["press"] = lambda _: {}

@@ -115,7 +115,10 @@ class ActionRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEnded:
-    """The action came back: with its output, or with why it failed for good."""
+    """The action came back: with its output, or with why it failed for good.
+
+    `request_sha256` is of what was asked; empty where nothing was sent, and in journals from before it was kept.
+    """
 
     kind: Literal["action_ended"] = "action_ended"
     ref: Ref
@@ -124,6 +127,7 @@ class ActionEnded:
     succeeded: bool
     output: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    request_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
