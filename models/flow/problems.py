@@ -18,6 +18,8 @@ PROBLEMS: Mapping[str, str] = {
     "of a decision point have one. Remove it, or make '{step}' a decision point.",
     "config_items": "List at least one item of the checklist under config.items.",
     "config_item": "An item of a checklist is a text, or an object that describes it; this one is empty.",
+    "config_misplaced": "Nobody looks at config.{family} here: it is for steps whose {field} is {word}. Remove it, or "
+    "change the step's {field}.",
     "config_schema": "Give the form's JSON Schema, an object, under config.schema.",
     "decision_needs_operator": "The decision at '{step}' is taken by a person. Set requires_operator_completion.",
     "decision_result_without_edge": "'{step}' decides, but '{allowed}' is the only result with a way on. "

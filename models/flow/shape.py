@@ -24,7 +24,7 @@ from models.flow.checks import (
     whole,
     words,
 )
-from models.flow.config_shape import needed_config, process_config, step_config
+from models.flow.config_shape import misplaced_config, needed_config, process_config, step_config
 from models.flow.durations import parse_duration
 from models.flow.graph import DecisionType, EdgeType, RequirementType, StepType, requirement_key
 from models.flow.problems import Problem, problem
@@ -121,6 +121,7 @@ def _step_shape(raw: Any, path: str, fields: Mapping[str, Check]) -> Iterator[Pr
     yield from _step_consistency(raw, path)
     if isinstance(raw, Mapping):
         yield from needed_config(raw, path)
+        yield from misplaced_config(raw, path)
 
 
 def _duplicates(path: str, keys: list[Any]) -> Iterator[Problem]:

@@ -21,6 +21,13 @@ SAID: dict[str, list[dict[str, str]]] = {
     "condition_without_decision": [
         {"condition": "ok", "step": "A"},
     ],
+    "config_misplaced": [
+        {"family": "timer", "field": "step_type", "word": "timer"},
+        {"family": "event", "field": "step_type", "word": "message"},
+        {"family": "action", "field": "step_type", "word": "automatic"},
+        {"family": "join", "field": "step_type", "word": "join"},
+        {"family": "decision_table", "field": "decision_type", "word": "decision_table"},
+    ],
     "decision_needs_operator": [
         {"step": "A"},
     ],

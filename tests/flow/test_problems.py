@@ -65,6 +65,21 @@ CASES: list[tuple[Any, str, str]] = [
         "unknown_word",
         "steps[0].config.deviation.second_person[1]",
     ),
+    (lone(config={"assignmnt": {"not_who_did": ["end"]}}), "unknown_field", "steps[0].config.assignmnt"),
+    (lone(config={"Escalation": {}}), "unknown_field", "steps[0].config.Escalation"),
+    (lone(config={"decisionTable": {}}), "unknown_field", "steps[0].config.decisionTable"),
+    (lone(config={"timer": {"duration": "PT1H"}}), "config_misplaced", "steps[0].config.timer"),
+    (
+        lone(step_type="timer", config={"event": {"name": "paid", "key": "subject.identifier"}}),
+        "config_misplaced",
+        "steps[0].config.event",
+    ),
+    (
+        lone(step_type="task", config={"action": {"type": "expression", "set": {"a": "1"}}}),
+        "config_misplaced",
+        "steps[0].config.action",
+    ),
+    (lone(step_type="fork", config={"join": {"require": 1}}), "config_misplaced", "steps[0].config.join"),
     ({**lone(), "config": []}, "wrong_type", "config"),
     ({**lone(), "config": {"assignment": {}}}, "unknown_field", "config.assignment"),
     (
@@ -210,6 +225,8 @@ CASES: list[tuple[Any, str, str]] = [
      "edges[0].config.value"),
     (computed("measurement", edge("a", "x", "default", "pass", config=SIZE), edge("a", "b")),
      "measurement_decision_mixed", "edges[0]"),
+    (computed("", YES, NO, TO_Y, decision_table=table((">= 1", "pass"))), "config_misplaced",
+     "steps[0].config.decision_table"),
     (computed("decision_table", YES, NO), "missing_field", "steps[0].config.decision_table"),
     (computed("decision_table", YES, NO, decision_table=table((">= 1", "maybe"))), "table_result_without_edge",
      "steps[0].config.decision_table.rules[0].then[0]"),
@@ -304,6 +321,7 @@ def test_shipped_templates_have_no_problem(key: str) -> None:
             "steps": [step("a", ui={"x": 1}, order=None, max_visits=None, expected_duration="", requirements=None)],
             "edges": None,
         },
+        lone(config={"colour": "blue", "reviewed_by_lab": True, "timeout": 5, "timer": None, "join": None}),
         asks("document", min_count=3, document_type_id=5),
         asks("checklist", items=["a", {"item": "b", "value": "number"}]),
     ],
@@ -311,6 +329,11 @@ def test_shipped_templates_have_no_problem(key: str) -> None:
 def test_good_graphs(raw: Any) -> None:
     assert problems_of(raw) == ()
     parse_graph(raw)
+
+
+def test_settings_of_a_step_type_that_is_not_known_are_not_told_apart_from_it() -> None:
+    found = problems_of(lone(step_type="mesage", config={"event": {"name": "paid", "key": "subject.identifier"}}))
+    assert [one.code for one in found] == ["unknown_step_type"]
 
 
 def test_types_of_plug_ins_are_known_when_passed_in() -> None:
