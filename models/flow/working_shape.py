@@ -22,6 +22,7 @@ from models.flow.policies import Auto, LevelAction, Revisit
 from models.flow.problems import Problem, problem
 
 HIGHEST_PRIORITY: Final = 100
+_ADDRESSEES: Final = ("owner", "role:…", "user:…")
 
 
 def words(maximum: int) -> Check:
@@ -35,6 +36,15 @@ def words(maximum: int) -> Check:
                 yield problem("missing_field", f"{path}[{number}]", field=name)
 
     return check
+
+
+def _addressees(name: str, value: Any, path: str) -> Iterator[Problem]:
+    """Whom a level tells or gives the work to; whether they are there is looked up in the tenant."""
+    yield from words(50)(name, value, path)
+    for number, one in enumerate(entries(value)):
+        kind, _, who = one.partition(":") if isinstance(one, str) else ("", "", "")
+        if isinstance(one, str) and one.strip() and one != "owner" and (kind not in {"role", "user"} or not who):
+            yield problem("unknown_word", f"{path}[{number}]", value=one[:100], allowed=_ADDRESSEES)
 
 
 def _durations(name: str, value: Any, path: str) -> Iterator[Problem]:
@@ -86,7 +96,7 @@ _NEEDED: Final = {
 _LEVEL: Mapping[str, Check] = {
     "after": duration,
     "action": one_of("unknown_word", LevelAction),
-    "to": words(50),
+    "to": _addressees,
     "priority": _PRIORITY,
     "process_key": key,
 }

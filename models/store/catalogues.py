@@ -24,6 +24,7 @@ from models.store.gate_errors import (
     LimitsInvalidError,
     StagesInvalidError,
 )
+from models.store.named_people import active_users
 from models.store.people import Person
 from models.store.reading import fetch, fetch_one
 from models.store.references import slug
@@ -32,11 +33,6 @@ from models.store.views import moment
 from models.tables import ApprovalTemplate, DocumentType, MeasurementDefinition
 
 Json = dict[str, Any]
-
-_USERS = text(
-    "SELECT id, username FROM user_account"
-    " WHERE tenant_id = :tenant AND is_active AND (username = ANY(:named) OR id::text = ANY(:named))"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +162,9 @@ async def _check(session: AsyncSession, tenant_id: UUID, values: Mapping[str, An
     except ValueError as error:
         raise StagesInvalidError(detail=str(error)) from error
     of_stages = {user for stage in stages for user in (*stage.users, *stage.veto_users)}
-    named = sorted(of_stages | set(escalation.get("users", ())))
-    if named:
-        rows = await fetch(session, _USERS, tenant=tenant_id, named=named)
-        missing = set(named) - {str(row["id"]) for row in rows} - {row["username"] for row in rows}
-        if missing:
-            raise StagesInvalidError(detail=f"there is no active user {', '.join(sorted(missing))}")
+    named = of_stages | set(escalation.get("users", ()))
+    if missing := sorted(named - await active_users(session, tenant_id, named)):
+        raise StagesInvalidError(detail=f"there is no active user {', '.join(missing)}")
 
 
 def _check_limits(values: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a process names in its tenant, and could never use: processes it starts, connectors it speaks through.
+"""What a process names in its tenant, and could never use: people, processes it starts, connectors it speaks through.
 
 Looked up where a version is validated, submitted and approved; what goes away later stops a subject in an incident.
 """
@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from models.store.connectors import connector_in_use
 from models.store.effectivity import IN_FORCE
 from models.store.errors import NotFoundError, StoreError
+from models.store.named_people import unknown_people
 from models.store.process_lookup import get_process, latest_approved
 from models.store.references import as_uuid
 from models.tables import Process, SubjectType
@@ -22,11 +23,11 @@ Json = dict[str, Any]
 async def unusable_references(session: AsyncSession, process: Process) -> list[Json]:
     """A problem for each thing that a version names in vain.
 
-    These are processes that it could never start, being not in force or for other subjects, and connectors that are not
-    there.
+    These are roles and users that there are not, processes that it could never start, being not in force or for other
+    subjects, and connectors that are not there.
     """
     own = await session.get_one(SubjectType, (process.tenant_id, process.subject_type_id))
-    problems: list[Json] = []
+    problems = await unknown_people(session, process.tenant_id, process.graph)
     for number, step in enumerate(process.graph.get("steps") or ()):
         for place, requirement in enumerate(step.get("requirements") or ()):
             config = requirement.get("config") or {}

@@ -157,6 +157,53 @@ def test_a_parent_cannot_be_approved_before_its_child(admin: Caller) -> None:
     admin.post(f"/api/processes/{parent['id']}/approve/")
 
 
+def test_people_and_roles_that_are_not_there_keep_a_process_from_review_and_force(admin: Caller) -> None:
+    ann, gone = [f"{who}-{uuid4().hex[:8]}" for who in ("ann", "gone")]
+    people = {
+        who: admin.post("/api/users/", {"username": who, "roles": ["operator"]}, 201)["id"] for who in (ann, gone)
+    }
+    template = {"name": f"Gate {uuid4().hex}", "stages": [{"users": [people[ann], people[gone]]}]}
+    body = _with(
+        ("approval", {"users": [ann, gone], "escalate_to": {"roles": ["welder"]}}),
+        ("approval", {"stages": [{"roles": ["approver"], "veto_users": ["nobody"]}]}),
+        ("approval", {"template": template}),
+    )
+    body["graph"]["steps"][0]["config"] = {
+        "assignment": {"roles": ["operator", "welder"], "users": [ann, people[ann], people[gone], "nobody"]},
+        "escalation": {"levels": [{"to": ["owner", "role:welder", "user:nobody", f"user:{ann}", "role:admin"]}]},
+    }
+    draft = admin.post("/api/processes/", body, 201)
+    admin.patch(f"/api/users/{people[gone]}/", {"is_active": False})
+    path = f"/api/processes/{draft['id']}/"
+    found = admin.post(f"{path}validate/")["problems"]
+    assert [(one["code"], one["path"].removeprefix("steps[0].")) for one in found] == [
+        ("role_unknown", "config.assignment.roles[1]"),
+        ("user_unknown", "config.assignment.users[2]"),
+        ("user_unknown", "config.assignment.users[3]"),
+        ("role_unknown", "config.escalation.levels[0].to[1]"),
+        ("user_unknown", "config.escalation.levels[0].to[2]"),
+        ("user_unknown", "requirements[0].config.users[1]"),
+        ("role_unknown", "requirements[0].config.escalate_to.roles[0]"),
+        ("user_unknown", "requirements[1].config.stages[0].veto_users[0]"),
+        ("user_unknown", "requirements[2].config.template"),
+    ]
+    assert "There is no role 'welder'. Roles: admin, approver, " in found[0]["message"]
+    assert people[gone] in found[-1]["message"]
+    for act in ("submit", "approve"):
+        assert admin.post(f"{path}{act}/", {}, 422)["problems"] == found
+
+
+def test_another_tenants_people_are_not_there(admin: Caller, foreigner: Caller) -> None:
+    theirs = f"theirs-{uuid4().hex[:8]}"
+    foreigner.post("/api/users/", {"username": theirs, "roles": ["operator"]}, 201)
+    body = process_body()
+    body["graph"]["steps"][0]["config"] = {"assignment": {"users": [theirs]}}
+    for caller, codes in ((admin, ["user_unknown"]), (foreigner, [])):
+        draft = caller.post("/api/processes/", body, 201)
+        found = caller.post(f"/api/processes/{draft['id']}/validate/")
+        assert [one["code"] for one in found["problems"]] == codes
+
+
 def test_lists_are_narrowed_down_and_paged(admin: Caller) -> None:
     mark = uuid4().hex
     made = [admin.post("/api/processes/", {**process_body(), "name": f"{mark} {n}"}, 201) for n in range(3)]

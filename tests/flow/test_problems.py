@@ -48,6 +48,14 @@ CASES: list[tuple[Any, str, str]] = [
         "steps[0].config.assignment.not_who_did[0]",
     ),
     (lone(config={"escalation": {"levels": [{}]}}), "levels_without_due", "steps[0].config.escalation"),
+    *(
+        (
+            lone(expected_duration="PT8H", config={"escalation": {"levels": [{"to": ["owner", word]}]}}),
+            "unknown_word",
+            "steps[0].config.escalation.levels[0].to[1]",
+        )
+        for word in ("quality_manager", "role:", "team:night", "Owner")
+    ),
     (
         lone(expected_duration="PT8H", config={"escalation": {"levels": [{"action": "route"}]}}),
         "route_without_edge",
