@@ -12,14 +12,20 @@ from models.flow.validate import problems_of
 from models.requirements import registry
 
 
-def process_problems(graph: Any) -> list[dict[str, str]]:
-    """Problems as `{"code", "path", "message"}` in the order of their places; empty where it can be approved."""
+def process_problems(graph: Any, *, private_allowed: bool) -> list[dict[str, str]]:
+    """Problems as `{"code", "path", "message"}` in the order of their places; empty where it can be approved.
+
+    Args:
+        graph: Any JSON value.
+        private_allowed: Whether requests may go into the own network here (`private_targets_allowed`).
+    """
     found = [
         {"code": one.code, "path": one.path, "message": one.message}
         for one in problems_of(graph, registry.kinds().keys())
     ]
     known = {one["path"] for one in found}
-    further = [*_configs(graph), *expression_problems(graph), *action_problems(graph)]
+    actions = action_problems(graph, private_allowed=private_allowed)
+    further = [*_configs(graph), *expression_problems(graph), *actions]
     return [*found, *(one for one in further if one["path"] not in known)]
 
 

@@ -51,11 +51,11 @@ UNREADY = ("not_found", "process_not_draft", "revision_conflict", "process_inval
     responses=responses("forbidden", *UNREADY),
 )
 async def submit_a_process(
-    process_id: UUID, caller: Caller, session: Db, body: Annotated[asked.Submit | None, Body()] = None
+    process_id: UUID, caller: Caller, held: Held, session: Db, body: Annotated[asked.Submit | None, Body()] = None
 ) -> Any:
     """Hand a draft over for review. It is frozen until it is approved, rejected or withdrawn."""
     given = body or asked.Submit()
-    await _checked(session, caller, process_id)
+    await _checked(session, held, caller, process_id)
     process = await submit_process(session, caller.actor, process_id, base=given.revision, note=given.note)
     return JSONResponse(await process_view(session, process))
 
@@ -113,7 +113,7 @@ async def approve_a_process(
     if given.password is not None:
         await _prove(held, caller, given.password.get_secret_value())
     async with transaction(held, caller) as session:
-        process = await _checked(session, caller, process_id)
+        process = await _checked(session, held, caller, process_id)
         is_exception = await check_second_person(session, process, caller.user_id, caller.permissions, given.reason)
         seen = {"self_approval": is_exception, "signed": given.password is not None}
         process = await approve_process(
@@ -207,14 +207,15 @@ async def list_process_audit(process_id: UUID, caller: Caller, session: Db, aske
     )
 
 
-async def _checked(session: AsyncSession, caller: Principal, process_id: UUID) -> Process:
+async def _checked(session: AsyncSession, held: Services, caller: Principal, process_id: UUID) -> Process:
     """The version, locked; refused while its graph has problems.
 
     Raises:
         StoreError: not_found, process_invalid.
     """
     process = await get_process(session, caller.tenant_id, process_id, lock=True)
-    if process.graph_hash is None and (problems := process_problems(process.graph)):
+    private = held.settings.private_targets_allowed
+    if process.graph_hash is None and (problems := process_problems(process.graph, private_allowed=private)):
         raise ProcessInvalidError(problems=problems)
     return process
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from api.checking import process_problems
-from api.deps import Caller, Db, needs
+from api.deps import Caller, Db, Held, needs
 from api.paging import Page, moment_after, page
 from api.problems import Problem, responses
 from api.schemas import processes as shapes
@@ -119,10 +119,10 @@ async def change_a_process(process_id: UUID, caller: Caller, session: Db, body: 
     dependencies=READ,
     responses=responses("forbidden", "not_found"),
 )
-async def validate_process(process_id: UUID, caller: Caller, session: Db) -> Any:
+async def validate_process(process_id: UUID, caller: Caller, held: Held, session: Db) -> Any:
     """Everything that keeps this version from being put into force."""
     process = await get_process(session, caller.tenant_id, process_id)
-    problems = process_problems(process.graph)
+    problems = process_problems(process.graph, private_allowed=held.settings.private_targets_allowed)
     if not problems:
         problems = await unusable_references(session, process)
     return JSONResponse({"valid": not problems, "problems": problems})

@@ -9,10 +9,13 @@ from uuid import UUID
 
 from pydantic import ConfigDict, ValidationError
 
+from models.notices.targets import TargetRefusedError, check_url
 from models.requirements.base import Config, pointer_of
 from models.requirements.child_workflow import GivenSubjects, rule_problems
 
 Json = dict[str, Any]
+Found = Iterator[tuple[str, str, str]]
+"""Code, pointer into the action, message."""
 
 
 class StartProcess(Config):
@@ -30,13 +33,17 @@ class StartProcess(Config):
         return cls.model_validate(dict(action))
 
 
-def action_problems(graph: Any) -> list[dict[str, str]]:
-    """Actions whose settings cannot be carried out, as problems with their paths."""
+def action_problems(graph: Any, *, private_allowed: bool) -> list[dict[str, str]]:
+    """Actions whose settings cannot be carried out, as problems with their paths.
+
+    Args:
+        graph: Any JSON value.
+        private_allowed: Whether requests may go into the own network here.
+    """
     return [
-        {"code": "config_invalid", "path": f"{path}{pointer.replace('/', '.')}", "message": message}
+        {"code": code, "path": f"{path}{pointer.replace('/', '.')}", "message": message}
         for path, action in actions_of(graph)
-        if action.get("type") == "start_process"
-        for pointer, message in _of_start(action)
+        for code, pointer, message in _of(action, private_allowed=private_allowed)
     ]
 
 
@@ -50,10 +57,28 @@ def actions_of(graph: Any) -> Iterator[tuple[str, Json]]:
             yield f"steps[{number}].config.action", action
 
 
-def _of_start(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _of(action: Mapping[str, Any], *, private_allowed: bool) -> Found:
+    match action.get("type"):
+        case "start_process":
+            yield from _of_start(action)
+        case "webhook" if isinstance(action.get("url"), str):
+            yield from _of_webhook(action["url"], private_allowed=private_allowed)
+        case _:
+            pass
+
+
+def _of_start(action: Mapping[str, Any]) -> Found:
     try:
         asked = StartProcess.of(action)
     except ValidationError as error:
-        yield from ((pointer_of(one["loc"]), one["msg"]) for one in error.errors())
+        yield from (("config_invalid", pointer_of(one["loc"]), one["msg"]) for one in error.errors())
         return
-    yield from ((one.pointer, one.message) for one in rule_problems(asked.subjects))
+    yield from (("config_invalid", one.pointer, one.message) for one in rule_problems(asked.subjects))
+
+
+def _of_webhook(url: str, *, private_allowed: bool) -> Found:
+    """What would be refused when the step comes; to which addresses its name leads is seen then only."""
+    try:
+        check_url(url, private_allowed=private_allowed)
+    except TargetRefusedError as error:
+        yield "target_refused", "/url", f"No request may go to this address: {error}."

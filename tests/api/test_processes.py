@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.checking import process_problems
 from models.templates import get_templates
 from tests.api.caller import Caller, Json, process_body
 
@@ -204,6 +205,47 @@ def test_another_tenants_people_are_not_there(admin: Caller, foreigner: Caller) 
         assert [one["code"] for one in found["problems"]] == codes
 
 
+@pytest.mark.parametrize(
+    ("url", "refusal"),
+    [
+        ("ftp://files.example.com/in", "it must begin with https://"),
+        ("erp.example.com/orders", "it must begin with https://"),
+        ("https://", "it names no host, or contains blanks"),
+        ("https://erp.example.com:99999/", "it is no address: Port out of range 0-65535"),
+        ("http://erp.example.com/orders", "it must begin with https://"),
+        ("https://10.0.0.7/orders", "it leads into a private network"),
+        ("https://printer.local/orders", "it leads into a private network"),
+        ("https://erp.example.com/orders", ""),
+    ],
+)
+def test_a_webhook_goes_where_this_deployment_may_send_requests(engineer: Caller, url: str, refusal: str) -> None:
+    body = process_body()
+    body["graph"]["steps"].insert(0, _telling(url))
+    draft = engineer.post("/api/processes/", body, 201)
+    path = f"/api/processes/{draft['id']}/"
+    found = engineer.post(f"{path}validate/")["problems"]
+    assert [(one["code"], one["path"]) for one in found] == (
+        [("target_refused", "steps[0].config.action.url")] if refusal else []
+    )
+    assert all(refusal in one["message"] for one in found)
+    if refusal:
+        assert engineer.post(f"{path}submit/", {}, 422)["problems"] == found
+
+
+def test_where_the_own_network_is_open_a_webhook_may_lead_into_it_but_has_to_be_an_address() -> None:
+    def codes(url: str) -> list[str]:
+        tell = {
+            "key": "a",
+            "name": "A",
+            "step_type": "automatic",
+            "config": {"action": {"type": "webhook", "url": url}},
+        }
+        return [one["code"] for one in process_problems({"steps": [tell]}, private_allowed=True)]
+
+    assert codes("http://127.0.0.1:8080/orders") == codes("http://erp/orders") == []
+    assert codes("ftp://erp/orders") == codes("http:///orders") == ["target_refused"]
+
+
 def test_lists_are_narrowed_down_and_paged(admin: Caller) -> None:
     mark = uuid4().hex
     made = [admin.post("/api/processes/", {**process_body(), "name": f"{mark} {n}"}, 201) for n in range(3)]
@@ -211,6 +253,11 @@ def test_lists_are_narrowed_down_and_paged(admin: Caller) -> None:
     second = admin.get("/api/processes/", q=mark, limit=2, cursor=first["next_cursor"])
     assert [one["id"] for one in first["items"] + second["items"]] == [one["id"] for one in reversed(made)]
     assert admin.get("/api/processes/", q=mark, status="approved")["items"] == []
+
+
+def _telling(url: str) -> Json:
+    action = {"type": "webhook", "url": url}
+    return {"key": "tell", "name": "Tell", "step_type": "automatic", "config": {"action": action}}
 
 
 def _with(*requirements: tuple[str, Json]) -> Json:

@@ -317,6 +317,6 @@ def test_the_step_to_go_back_to_has_to_exist() -> None:
         ],
         "edges": [],
     }  # fmt: skip
-    [problem] = process_problems(graph)
+    [problem] = process_problems(graph, private_allowed=False)
     assert problem["path"] == "steps[0].requirements[0].config.on_reject.back_to"
     assert "'nowhere'" in problem["message"]
