@@ -1,10 +1,11 @@
 """Every expression of a raw graph outside of requirements, and what keeps it from being evaluated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from models.decisions.tables import test_of
-from models.requirements.expressions import problem_in
+from models.requirements.expressions import members_of, problem_in
 
 Json = dict[str, Any]
 Found = Iterator[tuple[str, str]]
@@ -12,12 +13,22 @@ Found = Iterator[tuple[str, str]]
 
 
 def expression_problems(graph: Any) -> list[dict[str, str]]:
-    """Expressions that do not parse, or could run too long, as problems with their paths."""
+    """Expressions that do not parse, could run too long, or name no step, as problems with their paths."""
+    steps = {str(step.get("key")) for step in _objects(graph, "steps")}
     return [
         {"code": "expression_invalid", "path": path, "message": problem}
         for path, expression in _all(graph)
-        if (problem := problem_in(expression)) is not None
+        if (problem := problem_in(expression) or _no_step(expression, steps)) is not None
     ]
+
+
+def _no_step(expression: str, steps: Collection[str]) -> str | None:
+    for named in members_of(expression, "steps"):
+        if named not in steps:
+            meant = get_close_matches(named[:100], steps, n=3)
+            hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
+            return f"There is no step with the key '{named[:100]}' in this process.{hint}"
+    return None
 
 
 def _all(graph: Any) -> Found:

@@ -49,6 +49,10 @@ _TEXT = re.compile(
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*$")
 _GROWING = re.compile(r"\+|\b(?:map|matches)\s*\(")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_HIDDEN: Final = "\0"
+"""In place of each character of a text; no expression has it elsewhere."""
+_QUOTES: Final = ("'", '"')
+_MEMBER: Final = rf"\s*(?:\.\s*(?P<name>[A-Za-z_]\w*)\b\s*(?P<call>\()?|\[\s*(?P<text>{_HIDDEN}+)\s*\])"
 
 
 class ExpressionError(Exception):
@@ -100,6 +104,24 @@ def problem_in(expression: str) -> str | None:
     except ExpressionError as error:
         return str(error)
     return None
+
+
+def members_of(expression: str, variable: str) -> tuple[str, ...]:
+    """The members of a variable that an expression names, as `steps.inspect` or `steps["inspect"]`; each once.
+
+    Read from the text, for the library shows no syntax tree. So where the variable's name is used for something else,
+    too, or a text is escaped, nothing is said rather than something wrong.
+    """
+    bare = _TEXT.sub(lambda found: (" " if found[0].startswith("//") else _HIDDEN) * len(found[0]), expression)
+    if re.search(rf"\(\s*{variable}\s*,", bare):
+        return ()
+    found = []
+    for one in re.finditer(rf"\b{variable}{_MEMBER}", bare):
+        written = expression[slice(*one.span("text"))] if one["text"] else ""
+        name = one["name"] or (written.strip(written[0]) if written[0] in _QUOTES and "\\" not in written else None)
+        if name is not None and one["call"] is None and not bare[: one.start()].rstrip().endswith("."):
+            found.append(name)
+    return tuple(dict.fromkeys(found))
 
 
 def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
