@@ -7,6 +7,8 @@ status (`api/problems.py`) and the documentation lists them all (a test compares
 from collections.abc import Mapping
 from typing import Any
 
+from models.flow.sentences import in_words
+
 REFUSALS: Mapping[str, str] = {
     "action_failed": "The action of '{step}' failed (attempt {attempt}): {error}. Retry it once the cause is gone.",
     "already_claimed": "{assignee_name} works on this execution. Ask them to release it, or have it reassigned.",
@@ -105,10 +107,7 @@ class FlowError(Exception):
 
 def describe(code: str, params: Mapping[str, Any]) -> str:
     """The sentence of a refusal; parameters that are missing show as their name."""
-    shown = {
-        key: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for key, value in params.items()
-    }
-    return REFUSALS[code].format_map(_Named(shown))
+    return REFUSALS[code].format_map(_Named(in_words(params)))
 
 
 class _Named(dict[str, Any]):

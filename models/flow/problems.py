@@ -6,6 +6,8 @@ The designer shows these sentences at the place that `path` names; the documenta
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.flow.sentences import in_words
+
 PROBLEMS: Mapping[str, str] = {
     "alternate_without_decision": "The alternate way out of '{step}' is never taken, because the step decides nothing. "
     "Make it a decision point or remove the edge.",
@@ -109,5 +111,4 @@ class Problem:
 
 def problem(code: str, path: str = "", **params: object) -> Problem:
     """A problem with its sentence filled in."""
-    shown = {name: ", ".join(map(str, v)) if isinstance(v, list | tuple) else v for name, v in params.items()}
-    return Problem(code=code, path=path, message=PROBLEMS[code].format_map(shown))
+    return Problem(code=code, path=path, message=PROBLEMS[code].format_map(in_words(params)))

@@ -5,6 +5,8 @@ The API maps each code to an HTTP status (`api/problems.py`). Raising one leaves
 
 from typing import Any, ClassVar
 
+from models.flow.sentences import in_words
+
 CODES: dict[str, "type[StoreError]"] = {}
 """Every error of the store by its code."""
 
@@ -32,7 +34,7 @@ class StoreError(Exception):
     @property
     def message(self) -> str:
         """The first line of the docstring, with the parameters filled in."""
-        return str(type(self).__doc__).strip().splitlines()[0].format_map(_Named(self.params))
+        return str(type(self).__doc__).strip().splitlines()[0].format_map(_Named(in_words(self.params)))
 
 
 class _Named(dict[str, Any]):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.flow.graph import EdgeType, RequirementType, StepType
+from models.flow.graph import DecisionType, EdgeType, RequirementType, StepType
 from models.flow.problems import PROBLEMS
 from models.flow.shape import EDGE_FIELDS
 from models.flow.validate import problems_of
@@ -143,6 +143,7 @@ SAID: dict[str, list[dict[str, str]]] = {
         {"field": "edges", "expected": "a list"},
         {"field": "min_count", "expected": "a whole number"},
     ],
+    "unknown_decision_type": [{"value": "dice", "allowed": ", ".join(DecisionType)}],
     "unknown_edge_type": [{"value": "sideways", "allowed": ", ".join(EdgeType)}],
     "unknown_requirement_type": [{"value": "crystal_ball", "allowed": ", ".join(RequirementType)}],
     "unknown_step_type": [{"value": "tusk", "allowed": ", ".join(StepType)}],

@@ -62,6 +62,7 @@ async def test_only_roles_for_people_are_given(app: AsyncEngine, scene: Scene, r
     with pytest.raises(RoleUnknownError) as refused:
         await hire(app, scene, "quinn", role)
     assert "operator" in refused.value.params["allowed"]
+    assert str(refused.value).startswith(f"There is no role '{role}'. Roles: admin, approver, auditor, ")
 
 
 async def test_the_importer_role_is_for_sandboxes(app: AsyncEngine, owner: AsyncEngine, scene: Scene) -> None:
