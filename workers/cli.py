@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
 from models.settings import Settings
@@ -19,6 +19,9 @@ from workers.lifecycle import leave
 
 PARTS: Final = {"workers.importlog.cli": "register"}
 """Functions ``register(app: typer.Typer) -> None`` by module, called when the command line is read."""
+NOT_CHECKED: Final = 2
+"""Exit code of ``verify`` where it could not look; a wrong option has the same. 1 says that something differs."""
+NO_DATABASE: Final = "Set DATABASE_URL to your PostgreSQL. (`gatework dev` looks after its own by itself.)"
 
 app = typer.Typer(
     name="gatework",
@@ -125,19 +128,25 @@ def prepare() -> None:
 @app.command()
 def verify(
     repair: Annotated[
-        bool, typer.Option(help="Put differing rows right from the journal; needs the schema owner's DATABASE_URL.")
+        bool, typer.Option(help="Put differing rows right from the journal; needs the schema owner's login.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Prove that all rows are the fold of the journal and that all hash chains verify; exit code 1 where not."""
+    """Prove that all rows are the fold of the journal and that all hash chains verify.
+
+    Without DATABASE_URL it looks at the PostgreSQL that `gatework dev` runs on GATEWORK_DATA_DIR.
+    Exit code 0: all is as it should be; 1: something is not; 2: it could not be checked.
+    """
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
     from workers import verify as verification  # noqa: PLC0415
     from workers.loop import run  # noqa: PLC0415
 
-    settings = _settings()
-    _need_database(settings)
-    if repair:
-        _owner_url(settings)
-    report = run(verification.verify(settings, repair=repair))
+    settings = _settings_of_what_runs(repair)
+    try:
+        report = run(verification.verify(settings, repair=repair))
+    except (SQLAlchemyError, OSError) as error:
+        _fail(f"Could not check: {error}", NOT_CHECKED)
     if as_json:
         console.print_json(data=report.as_json())
     else:
@@ -160,29 +169,51 @@ def version() -> None:
     console.print(installed_version("gatework"), highlight=False)
 
 
-def _settings() -> Settings:
+def _settings(failing: int = 1) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
         lines = [f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()]
-        _fail("These settings are wrong:\n" + "\n".join(lines))
+        _fail("These settings are wrong:\n" + "\n".join(lines), failing)
+
+
+def _settings_of_what_runs(as_owner: bool) -> Settings:
+    """The settings with a database: the one they name, else the one that `gatework dev` runs on the data folder."""
+    settings = _settings(NOT_CHECKED)
+    if not _lacks_database(settings, as_owner=as_owner):
+        return settings
+    from workers.embedded.postgres import running_at  # noqa: PLC0415
+
+    url = running_at(settings.state_dir / "postgres")
+    if url is None:
+        _fail(
+            f"No PostgreSQL runs on {settings.state_dir}. Start `gatework dev` (`make run`) there, name its folder by "
+            "GATEWORK_DATA_DIR, or set DATABASE_URL to your own.",
+            NOT_CHECKED,
+        )
+    return settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def _lacks_database(settings: Settings, *, as_owner: bool = False) -> bool:
+    """Whether neither the owner's login is given nor, where they will do, the application's and the system's."""
+    given = None not in {settings.app_database_url, settings.system_database_url}
+    return settings.database_url is None and (as_owner or not given)
 
 
 def _need_database(settings: Settings) -> None:
-    """The application's and the system's login, or the owner's for both."""
-    if settings.database_url is None and None in {settings.app_database_url, settings.system_database_url}:
-        _fail("Set DATABASE_URL to your PostgreSQL. (`gatework dev` looks after its own by itself.)")
+    if _lacks_database(settings):
+        _fail(NO_DATABASE)
 
 
 def _owner_url(settings: Settings) -> str:
     if settings.database_url is None:
-        _fail("Set DATABASE_URL to your PostgreSQL. (`gatework dev` looks after its own by itself.)")
+        _fail(NO_DATABASE)
     return settings.database_url.get_secret_value()
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, code: int = 1) -> NoReturn:
     errors.print(message, style="red", markup=False, highlight=False)
-    leave(1)
+    leave(code)
 
 
 def main() -> None:

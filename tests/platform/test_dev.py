@@ -73,6 +73,17 @@ class Dev:
     def child(self, name: str) -> psutil.Process:
         return next(child for child in self.family() if child.cmdline()[-1] == name)
 
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        """`gatework verify` in a terminal of its own, which knows of the data folder and of no address."""
+        return subprocess.run(
+            [sys.executable, "-m", "workers.cli", "verify"],
+            cwd=self.data.parent,
+            env=self.environment | {"GATEWORK_DATA_DIR": str(self.data)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
 
 @contextmanager
 def dev(folder: Path) -> Iterator[Dev]:
@@ -111,9 +122,15 @@ def test_it_starts_refuses_others_and_stops_without_a_trace(tmp_path: Path) -> N
         assert f"Port {running.port} is used by another program" in third.stderr
         family = running.family()
         assert len(family) >= 4, "PostgreSQL, Temporal, worker, API"
+        beside = running.verify()
+        assert beside.returncode == 0, beside.stderr
+        assert beside.stdout.endswith(": all is as the journal tells.\n")
         running.process.send_signal(signal.SIGINT)
         assert running.end() == 0
         assert left(family) == []
+        stopped = running.verify()
+        assert stopped.returncode == 2, "1 would say that something differs"
+        assert f"No PostgreSQL runs on {running.data}" in stopped.stderr
 
 
 def test_when_a_child_dies_it_says_why_and_stops_the_rest(tmp_path: Path) -> None:
@@ -132,3 +149,18 @@ def test_when_it_is_killed_nothing_stays_behind(tmp_path: Path) -> None:
         running.process.kill()
         assert running.end() == -signal.SIGKILL
         assert left(family) == []
+
+
+def test_verify_tells_a_database_that_it_cannot_look_at_from_one_that_differs(
+    tmp_path: Path, empty_database: str
+) -> None:
+    unprepared = subprocess.run(
+        [sys.executable, "-m", "workers.cli", "verify"],
+        cwd=tmp_path,
+        env=os.environ | {"DATABASE_URL": empty_database},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert unprepared.returncode == 2
+    assert "Could not check:" in unprepared.stderr

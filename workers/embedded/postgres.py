@@ -47,6 +47,18 @@ def socket_dir(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"gatework-{os.getuid()}-{key}"
 
 
+def running_at(data_dir: Path) -> str | None:
+    """Address of the server that somebody else runs on this folder; None where none answers."""
+    server = EmbeddedPostgres(data_dir)
+    if not (server.data_dir / "postmaster.pid").exists():
+        return None
+    try:
+        server.connect().close()
+    except psycopg.OperationalError:
+        return None
+    return server.url()
+
+
 class EmbeddedPostgres:
     """One server on one data folder; usable as a context manager."""
 
