@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/engine.md: `python -m scripts.render_engine_docs` (tests say when it is due)."""
+"""Write the generated parts of the docs: `python -m scripts.render_engine_docs` (tests say when it is due)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +10,10 @@ from models.flow.problems import PROBLEMS
 from models.flow.status import OPEN
 from models.flow.status import ExecutionStatus as S
 from models.flow.transitions import MOVES, OK, REPEAT, Action, verdict
+from models.permissions import PERMISSIONS, ROLE_PERMISSIONS
+from scripts import drawing_tables as drawing
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "engine.md"
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 
 _MARKED = re.compile(r"(<!-- generated: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -32,9 +34,10 @@ NOTES: Final[Mapping[str, str]] = {
 }
 
 
-def render(page: str) -> str:
+def render(name: str, page: str) -> str:
     """The page with its generated parts as the code would have them."""
-    return _MARKED.sub(lambda found: found[1] + "\n".join(PARTS[found[2]]()) + "\n" + found[4], page)
+    parts = PAGES[name]
+    return _MARKED.sub(lambda found: found[1] + "\n".join(parts[found[2]]()) + "\n" + found[4], page)
 
 
 def statuses() -> Iterable[str]:
@@ -89,17 +92,46 @@ def _codes(table: Mapping[str, str]) -> Iterable[str]:
         yield f"| `{code}` | {shown.replace('|', '&#124;')} |"
 
 
-PARTS: Final[Mapping[str, Callable[[], Iterable[str]]]] = {
-    "statuses": statuses,
-    "commands": commands,
-    "refusals": refusals,
-    "problems": problems,
+def permissions() -> Iterable[str]:
+    """Permission × role."""
+    yield "| permission | " + " | ".join(f"`{role}`" for role in ROLE_PERMISSIONS) + " |"
+    yield "|---" * (len(ROLE_PERMISSIONS) + 1) + "|"
+    for permission in sorted(PERMISSIONS):
+        cells = ("yes" if permission in held else "" for held in ROLE_PERMISSIONS.values())
+        yield f"| `{permission}` | " + " | ".join(cells) + " |"
+
+
+PAGES: Final[Mapping[str, Mapping[str, Callable[[], Iterable[str]]]]] = {
+    "engine.md": {
+        "statuses": statuses,
+        "commands": commands,
+        "refusals": refusals,
+        "problems": problems,
+    },
+    "drawing.md": {
+        "categories": drawing.categories,
+        "graph_fields": drawing.graph_fields,
+        "step_fields": drawing.step_fields,
+        "step_types": drawing.step_types,
+        "decision_types": drawing.decision_types,
+        "step_configs": drawing.step_configs,
+        "edge_fields": drawing.edge_fields,
+        "edge_types": drawing.edge_types,
+        "edge_configs": drawing.edge_configs,
+        "gate_fields": drawing.gate_fields,
+        "gate_types": drawing.gate_types,
+        "gate_configs": drawing.gate_configs,
+    },
+    "permissions.md": {"permissions": permissions},
 }
+"""Page → its generated parts, by the name in their marks."""
 
 
 def main() -> None:
-    """Bring the page up to date."""
-    PAGE.write_text(render(PAGE.read_text("utf-8")), "utf-8")
+    """Bring the pages up to date."""
+    for name in PAGES:
+        page = DOCS / name
+        page.write_text(render(name, page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from models.flow.state import Ref, State, Token
 from models.flow.status import DONE_BUT_OPEN, OPEN
 from models.flow.status import ExecutionStatus as S
 from models.flow.transitions import MOVES, OK, REPEAT, Action, Move, verdict
-from scripts.render_engine_docs import PAGE, PARTS, render
 from tests.flow.scene import INSTANCE, NOW
 
 REF = Ref(0, "a")
@@ -66,10 +65,3 @@ def test_the_table_has_an_answer_for_every_cell() -> None:
 
 def test_reopening_leads_back_from_where_work_waits() -> None:
     assert {move.before for move in MOVES if move.event == "execution_reopened"} == DONE_BUT_OPEN
-
-
-def test_the_page_is_current() -> None:
-    page = PAGE.read_text("utf-8")
-    assert render(page) == page, "run: python -m scripts.render_engine_docs"
-    for part in PARTS:
-        assert f"<!-- generated: {part} -->" in page
