@@ -213,7 +213,8 @@ class CommandAnswer(Shape):
     command_id: str
     outcome: Literal[
         "claimed", "started", "released", "advanced", "completed", "waiting", "awaiting_signoff", "escalated",
-        "skipped", "moved", "rewound", "undone",
+        "skipped", "moved", "rewound", "undone", "reassigned", "delegated", "handed_back", "snoozed", "prioritised",
+        "children_started",
     ]  # fmt: skip
     execution: Execution
     next: list[Execution] = Field(description="Executions that the subject entered.")

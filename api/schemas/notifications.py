@@ -97,7 +97,7 @@ class NewPreferences(Body):
     kinds: dict[NoticeKind, Wanted] = Field(default_factory=dict)
     quiet_hours: QuietHours | None = None
     time_zone: Zone = "UTC"
-    daily_at: Minute = time(7)
+    daily_at: Minute = Field(default=time(7), json_schema_extra={"default": "07:00"})
 
     def preferences(self) -> Preferences:
         """As the store keeps them."""

@@ -6,7 +6,7 @@ A refusal is an event too. What `decide` cannot bear (a bug, an impossible graph
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 from models.flow import commands as cmd
 from models.flow import events as ev
@@ -122,7 +122,7 @@ class _Known:
         self._visits[ref.subject, ref.step] = replace(before, counted=max(before.counted - 1, 0))
 
 
-_WORDS: dict[str, str] = {
+WORDS: Final[Mapping[str, str]] = {
     "claim": "claimed", "start": "started", "release": "released", "hold": "held", "resume": "resumed",
     "cancel": "cancelled", "amend": "amended", "skip": "skipped", "move": "moved", "rewind": "rewound",
     "add_subjects": "added", "remove_subjects": "removed", "migrate": "migrated", "undo": "undone",
@@ -131,6 +131,8 @@ _WORDS: dict[str, str] = {
     "prioritise": "prioritised",
     "retry_child": "children_started",
 }  # fmt: skip
+"""Kind of a command → the word for what it did; complete and signoff have one of `WayTaken`."""
+WayTaken = Literal["advanced", "completed", "escalated", "waiting", "awaiting_signoff"]
 
 
 def outcome_of(events: Events, command: cmd.Command) -> Outcome | None:
@@ -143,13 +145,13 @@ def outcome_of(events: Events, command: cmd.Command) -> Outcome | None:
             return Outcome(
                 command_id=command.command_id, ref=ref, outcome=event.code, refused=True, params=event.params
             )
-    word = _WORDS.get(command.kind) or _way_of(events, ref)
+    word = WORDS.get(command.kind) or _way_of(events, ref)
     return Outcome(command_id=command.command_id, ref=ref, outcome=word)
 
 
-def _way_of(events: Events, ref: Ref | None) -> str:
+def _way_of(events: Events, ref: Ref | None) -> WayTaken:
     """For complete and signoff: where the execution's subject went."""
-    word = "advanced"
+    word: WayTaken = "advanced"
     for event in events:
         match event:
             case ev.SignoffAwaited(ref=at) if at == ref:

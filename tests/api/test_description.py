@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, get_args
 
 import httpx
 import psycopg
@@ -11,7 +11,9 @@ import pytest
 
 from api.app import create_app
 from api.problem_table import FLOW_STATUS, HTTP, STORE_STATUS, sentence_of
+from models.flow.batch import WORDS, WayTaken
 from models.flow.errors import REFUSALS
+from models.flow.transitions import Action
 from models.settings import Settings
 from models.store.errors import CODES
 from tests.api.caller import Caller
@@ -62,6 +64,24 @@ def test_every_code_is_named_by_some_route(described: dict[str, Any]) -> None:
 def test_the_committed_description_is_current(described: dict[str, Any]) -> None:
     written = json.loads((ROOT / "docs" / "openapi.json").read_text())
     assert written == json.loads(json.dumps(described)), "run: python scripts/export_openapi.py"
+
+
+def test_every_word_for_what_a_command_to_an_execution_did_is_described(described: dict[str, Any]) -> None:
+    kinds = {*Action, "undo", "retry_child"}
+    said = {WORDS[kind] for kind in kinds & WORDS.keys()} | set(get_args(WayTaken))
+    assert kinds - WORDS.keys() == {"complete", "signoff"}
+    assert {*described["components"]["schemas"]["CommandAnswer"]["properties"]["outcome"]["enum"]} == said
+
+
+def test_a_default_fits_its_pattern(described: dict[str, Any]) -> None:
+    fields = {
+        f"{name}.{field}": spec
+        for name, shape in described["components"]["schemas"].items()
+        for field, spec in shape.get("properties", {}).items()
+        if "pattern" in spec and spec.get("default")
+    }
+    assert "NewPreferences.daily_at" in fields
+    assert [name for name, spec in fields.items() if not re.search(spec["pattern"], spec["default"])] == []
 
 
 def test_the_page_of_errors_is_current() -> None:
