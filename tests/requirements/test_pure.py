@@ -84,6 +84,13 @@ def test_expressions_see_plain_values(expression: str, expected: bool) -> None:
     assert evaluate(expression, {"a": {"b": 2}, "l": [1, 2, 3]}) is expected
 
 
+def test_a_whole_number_where_others_are_computed_with_is_made_one_by_double() -> None:
+    with pytest.raises(ExpressionError, match="mixing int"):
+        evaluate("form.length * 1.5", {"form": {"length": 12}})
+    assert evaluate("double(form.length) * 1.5", {"form": {"length": 12}}) == 18
+    assert evaluate("form.length > 11.5", {"form": {"length": 12}}) is True
+
+
 @pytest.mark.parametrize("expression", ["a.c", "1 / 0", "'a' + 1", "nobody", "a +", "x" * 2001, "(" * 500])
 def test_an_expression_without_an_answer_says_why(expression: str) -> None:
     with pytest.raises(ExpressionError):
