@@ -52,7 +52,7 @@ REFUSALS: Mapping[str, str] = {
     "four_eyes": "You did the step '{step}' for this subject, so another person has to do this one.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
     "not_candidate": "This step is for {candidates}. Ask one of them, or have it assigned otherwise.",
-    "not_claimed": "Nobody holds this execution, so there is nothing to release.",
+    "not_claimed": "Nobody holds this execution; only work that somebody holds is released, delegated or handed back.",
     "not_delegated": "Nobody delegated this execution, so there is nobody to hand it back to.",
     "not_due": "This execution has no due time, so there is nothing to put off.",
     "not_on_hold": "The instance is not on hold.",
@@ -107,7 +107,14 @@ class FlowError(Exception):
 
 def describe(code: str, params: Mapping[str, Any]) -> str:
     """The sentence of a refusal; parameters that are missing show as their name."""
-    return REFUSALS[code].format_map(_Named(in_words(params)))
+    shown = in_words(params)
+    for key in _QUOTED & shown.keys():
+        shown[key] = str(shown[key]).removesuffix(".")
+    return REFUSALS[code].format_map(_Named(shown))
+
+
+_QUOTED = frozenset({"error", "reason"})
+"""What others said, within a sentence of ours: that sentence has its own full stop."""
 
 
 class _Named(dict[str, Any]):

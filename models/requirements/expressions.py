@@ -26,6 +26,8 @@ from models.json_values import TOO_DEEP, is_too_deep
 
 LONGEST: Final = 2_000
 """Characters of an expression."""
+LONGEST_REASON: Final = 500
+"""Characters of why an expression has no answer."""
 DEEPEST: Final = 2
 """Comprehensions inside comprehensions; each level multiplies the time."""
 MOST_MACROS: Final = 4
@@ -167,7 +169,7 @@ class Prepared:
         except KeyError as error:
             raise ExpressionError(f"there is no {error}") from error
         except Exception as error:
-            raise ExpressionError(str(error)[:300]) from error
+            raise ExpressionError(in_whole_sentences(str(error))) from error
         if is_too_deep(found):
             raise ExpressionError(TOO_DEEP)
         return found
@@ -188,12 +190,21 @@ def _check_work(seen: _Text, data: _Data) -> None:
         raise ExpressionError("there is too much data to look at with comprehensions")
 
 
+def in_whole_sentences(said: str) -> str:
+    """What CEL says, in whole sentences: where it is long, those that have room; where none has, its beginning."""
+    if len(said) <= LONGEST_REASON:
+        return said
+    begun = said[:LONGEST_REASON]
+    whole, stop, _ = begun.rpartition(". ")
+    return whole + stop.strip() if whole else begun[:-1] + "…"
+
+
 @lru_cache(maxsize=512)
 def _compiled(expression: str) -> cel.Program:
     try:
         return cel.compile(expression)
     except Exception as error:
-        raise ExpressionError(str(error)[:300]) from error
+        raise ExpressionError(in_whole_sentences(str(error))) from error
 
 
 @lru_cache(maxsize=512)

@@ -28,6 +28,6 @@ class AbsenceUnknownError(StoreError):
 
 
 class AbsenceInvalidError(StoreError):
-    """The absence cannot be entered: {why}."""
+    """That cannot be done with this absence: {why}."""
 
     code = "absence_invalid"

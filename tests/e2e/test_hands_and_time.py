@@ -136,6 +136,8 @@ def test_who_is_away_is_represented_with_the_trace_of_it(admin: Person, olga: Pe
     assert (entry["new"]["how"], entry["reason"]) == ("absence", f"stands in for {olga.username}")
     ended = olga.post(f"/api/absences/{absence['id']}/end/")
     assert ended["ends_at"] < away["ends_at"]
+    twice = olga.post(f"/api/absences/{absence['id']}/end/", expect=422)
+    assert twice["detail"] == "That cannot be done with this absence: it has ended already."
     assert absence["id"] not in {one["id"] for one in olga.items("/api/absences/")}
     assert absence["id"] in {one["id"] for one in olga.items("/api/absences/", past="true")}
 

@@ -318,3 +318,8 @@ def test_braces_that_a_person_wrote_stay_as_they_are() -> None:
     error = FlowError("decision_unknown", decision_result="{0.__class__}", allowed=["{a}", "b"])
     assert error.message == "'{0.__class__}' is not a result of this step. Allowed: {a}, b."
     assert str(error) == "decision_unknown"
+
+
+def test_a_sentence_of_others_within_ours_ends_with_one_full_stop() -> None:
+    told = describe("decision_failed", {"step": "Sort", "error": "It has no size. Give it one."})
+    assert told.endswith("could not be taken: It has no size. Give it one. Correct what it looks at, then try again.")

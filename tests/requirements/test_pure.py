@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.flow.graph import RequirementType
-from models.requirements.expressions import ExpressionError, evaluate, problem_in
+from models.requirements.expressions import ExpressionError, evaluate, in_whole_sentences, problem_in
 from models.requirements.registry import kinds, problems_of
 from models.store.stages import Answer, Stage, is_passed, parse_stages
 from models.templates import get_templates
@@ -95,6 +95,15 @@ def test_a_whole_number_where_others_are_computed_with_is_made_one_by_double() -
 def test_an_expression_without_an_answer_says_why(expression: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(expression, {"a": {"b": 1}})
+
+
+def test_why_an_expression_has_no_answer_is_told_in_whole_sentences() -> None:
+    with pytest.raises(ExpressionError, match=r"string\(x\), or check the CEL specification\.$"):
+        evaluate("a + 1.5", {"a": 1})
+    with pytest.raises(ExpressionError, match=r"^Undefined variable or function: 'x+…$") as found:
+        evaluate("x" * 1_900, {})
+    assert len(str(found.value)) == 500
+    assert in_whole_sentences("There is a first one. The second one is " + "long" * 200) == "There is a first one."
 
 
 def test_what_could_run_long_is_refused_before_it_runs() -> None:
