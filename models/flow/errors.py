@@ -47,7 +47,7 @@ REFUSALS: Mapping[str, str] = {
     "migration_other_version": "The instance does not run on the version that this migration starts from. "
     "Make the plan anew.",
     "no_failed_child": "No child workflow of this execution failed or is missing, so there is nothing to start again.",
-    "no_route": "The step '{step}' has no way on for this result. Have the process owner correct the process.",
+    "no_route": "The step '{step}' has no way on: {why}. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
     "four_eyes": "You did the step '{step}' for this subject, so another person has to do this one.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
@@ -110,9 +110,11 @@ def describe(code: str, params: Mapping[str, Any]) -> str:
     shown = in_words(params)
     for key in _QUOTED & shown.keys():
         shown[key] = str(shown[key]).removesuffix(".")
-    return REFUSALS[code].format_map(_Named(shown))
+    return REFUSALS[code].format_map(_Named(_BEFORE | shown))
 
 
+_BEFORE = {"why": "no edge takes this result"}
+"""What is said for a parameter that journals of earlier releases have not."""
 _QUOTED = frozenset({"error", "reason"})
 """What others said, within a sentence of ours: that sentence has its own full stop."""
 

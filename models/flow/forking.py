@@ -31,7 +31,7 @@ def begin_branches(moment: Moment, ref: Ref, lot: str, *, limited: bool) -> Even
     happened: Events = ()
     edges = moment.graph.leaving(ref.step, EdgeType.DEFAULT)
     if not edges:
-        raise FlowError("no_route", step=moment.graph.steps[ref.step].name)
+        raise FlowError("no_route", step=moment.graph.steps[ref.step].name, why="no branch leaves it")
     for number, edge in enumerate(edges, start=1):
         branch = name_of(ref.branch, ref.step, ref.visit, number)
         entered = _begin_branch(moment, ref._replace(branch=branch), edge, lot, limited=limited)

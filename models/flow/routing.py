@@ -64,7 +64,7 @@ def choose(graph: Graph, step: Step, result: str, computed: Computed | None = No
     if defaults:
         return Way(graph.steps[defaults[0].to_step], EdgeType.DEFAULT)
     if graph.leaving(step.key, EdgeType.ALTERNATE):
-        raise FlowError("no_route", step=step.name)
+        raise FlowError("no_route", step=step.name, why="it decides nothing, and no default edge leaves it")
     return Way(graph.following(step.key), "order")
 
 
@@ -103,8 +103,17 @@ def _by_facts(graph: Graph, step: Step, computed: Computed) -> Way:
     if edge is None and not computed.words:
         edge = unconditional(graph, step)
     if edge is None:
-        raise FlowError("no_route", step=step.name)
+        raise FlowError("no_route", step=step.name, why=_why_none(computed))
     return Way(graph.steps[edge.to_step], edge.edge_type)
+
+
+def _why_none(computed: Computed) -> str:
+    """Why no edge is taken, for whoever corrects the process."""
+    result = computed.shown or ", ".join(computed.words)
+    if result:
+        return f"no edge takes the result '{result}'"
+    met = "no rule matched" if computed.holds is None else "no condition held"
+    return f"{met}, and no default edge is without a condition"
 
 
 def unconditional(graph: Graph, step: Step) -> Edge | None:

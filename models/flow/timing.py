@@ -140,11 +140,11 @@ def _take_the_escalation_edge(moment: Moment, ref: Ref, reason: str) -> Events:
 def _escalation_target(moment: Moment, ref: Ref, step: Step) -> Step:
     edges = moment.graph.leaving(step.key, EdgeType.ESCALATION)
     if not edges:
-        raise FlowError("no_route", step=step.name)
+        raise FlowError("no_route", step=step.name, why="no escalation edge leaves it")
     way = Way(moment.graph.steps[edges[0].to_step], EdgeType.ESCALATION, escalated=True)
     target = within_limits(moment.graph, way, lambda key: moment.visits(ref.subject, key)).step
     if target is None:
-        raise FlowError("no_route", step=step.name)
+        raise FlowError("no_route", step=step.name, why="its escalation edge leads to no step")
     return target
 
 

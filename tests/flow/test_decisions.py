@@ -4,6 +4,7 @@ import pytest
 
 from models.flow import commands as cmd
 from models.flow import events as ev
+from models.flow.errors import describe
 from models.flow.facts import Computed
 from models.flow.routing import choose
 from models.flow.state import Ref
@@ -41,6 +42,23 @@ def test_where_no_condition_holds_and_no_edge_is_without_one_the_subject_stops()
     scene.computed["a"] = Computed(holds=(1,))
     assert scene.do("complete").outcome == "completed"
     assert len(of_type(scene.events, ev.IncidentResolved)) == 1
+
+
+@pytest.mark.parametrize(
+    ("computed", "why"),
+    [
+        (Computed(holds=()), "no condition held"),
+        (Computed(), "no rule matched"),
+        (Computed(words=("red",)), "no edge takes the result 'red'"),
+        (Computed(shown="red, green"), "no edge takes the result 'red, green'"),
+    ],
+)
+def test_where_no_edge_is_taken_the_refusal_says_for_which_result(computed: Computed, why: str) -> None:
+    scene = by_expression(*EDGES[:2], edge("a", "other", "alternate", "false"))
+    scene.computed["a"] = computed
+    outcome = scene.do("complete")
+    assert outcome.outcome == "no_route"
+    assert why in describe("no_route", outcome.params)
 
 
 def test_a_computed_decision_without_operator_moves_by_itself() -> None:

@@ -310,6 +310,12 @@ def test_an_unmet_gate_is_named_with_its_reason() -> None:
     }
 
 
+def test_what_an_earlier_release_wrote_without_its_reason_is_told_without_one() -> None:
+    assert describe("no_route", {"step": "Sort"}).startswith(
+        "The step 'Sort' has no way on: no edge takes this result."
+    )
+
+
 def test_a_missing_parameter_shows_as_its_name() -> None:
     assert describe("execution_closed", {}).startswith("This execution is <status>")
 
