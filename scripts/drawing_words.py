@@ -33,7 +33,7 @@ OF_STEP: Final[Meanings] = {
     "max_duration": "working time until its hard limit; not shorter than `expected_duration`",
     "escalate_on_overdue": "tells the instance's owner when it is late, where no levels are given",
     "ordered": "its requirements are given in their order",
-    "config": "settings by family, see below; other keys are kept and not looked at",
+    "config": "settings by family, see below; keys of your own are kept",
     "requirements": "its gates",
     "ui": UI,
 }
