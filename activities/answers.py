@@ -38,10 +38,7 @@ async def settle(
         return
     entered = _entered(place, cohorts)
     wanted = _shown(place, by_command, entered)
-    views = None if showing is None else showing.after(place, cohorts, wanted)
-    if views is None:
-        (found,) = await wire.fetch(shown_executions(place.tenant, list(wanted)))
-        views = {row.id: execution_json(row._asdict()) for row in found}
+    views = await _views(wire, place, cohorts, wanted, showing) if wanted else {}
     at = cohorts[0].event.at
     rows = [_settled(place, at, seq, command, found, entered, views) for command, found in by_command.items()]
     wire.later(change(Command, rows))
@@ -67,6 +64,17 @@ def _shown(
         if len(outcomes) == 1 and ref is not None and ref.subject >= 0:
             wanted |= dict.fromkeys((place.id(ref), *entered.get(ref.subject, ())))
     return wanted
+
+
+async def _views(
+    wire: Wire, place: Place, cohorts: Sequence[Cohort], wanted: Mapping[UUID, None], showing: Showing | None
+) -> dict[UUID, dict[str, Any]]:
+    """What these executions show after the record."""
+    told = None if showing is None else showing.after(place, cohorts, wanted.keys())
+    if told is not None:
+        return told
+    (rows,) = await wire.fetch(shown_executions(place.tenant, list(wanted)))
+    return {row.id: execution_json(row._asdict()) for row in rows}
 
 
 def _settled(
