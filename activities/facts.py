@@ -48,21 +48,6 @@ _COMMANDS = text(
     FOR NO KEY UPDATE OF c
     """
 )
-_VISITS_OF = text(
-    """
-    SELECT subject_no, step_key, max(visit_number) AS last,
-           count(*) FILTER (WHERE counts AND status <> 'rolled_back') AS counted
-    FROM step_execution
-    WHERE tenant_id = :tenant AND workflow_instance_id = :instance
-      AND subject_no = (SELECT e.subject_no FROM command c
-                        CROSS JOIN LATERAL (SELECT x.subject_no, x.workflow_instance_id FROM step_execution x
-                                            WHERE x.tenant_id = :tenant
-                                              AND x.id = CAST(c.body -> 'execution_ids' ->> 0 AS uuid) OFFSET 0) AS e
-                        WHERE c.tenant_id = :tenant AND c.id = :command AND e.workflow_instance_id = :instance
-                          AND jsonb_array_length(c.body -> 'execution_ids') = 1)
-    GROUP BY subject_no, step_key
-    """
-)
 _NAMES = text("SELECT id, username FROM user_account WHERE tenant_id = :tenant AND id = ANY(:ids)")
 _SHOWN = """
     SELECT e.*, h.username AS holder,
@@ -99,16 +84,24 @@ _QUIET_LOTS = text(
                         AND e.exited_at IS NULL AND e.status <> 'waiting' AND e.lot = given.lot AND e.id <> ALL(:ids))
     """
 )
-_VISITS = text(
-    """
+_VISITED = """
     SELECT subject_no, step_key, max(visit_number) AS last,
            count(*) FILTER (WHERE counts AND status <> 'rolled_back') AS counted
-    FROM step_execution
-    WHERE tenant_id = :tenant AND workflow_instance_id = :instance
-      AND subject_no = ANY(:subjects) AND step_key = ANY(:steps)
+    FROM step_execution WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND subject_no
+"""
+_VISITS = text(f"{_VISITED} = ANY(:subjects) AND step_key = ANY(:steps) GROUP BY subject_no, step_key")
+_VISITS_OF = text(
+    f"""{_VISITED} = (
+        SELECT named.subject_no FROM command c
+        CROSS JOIN LATERAL (SELECT x.subject_no, x.workflow_instance_id FROM step_execution x
+                            WHERE x.tenant_id = :tenant
+                              AND x.id = CAST(c.body -> 'execution_ids' ->> 0 AS uuid) OFFSET 0) AS named
+        WHERE c.tenant_id = :tenant AND c.id = :command AND named.workflow_instance_id = :instance
+          AND jsonb_array_length(c.body -> 'execution_ids') = 1)
     GROUP BY subject_no, step_key
-    """
+    """  # noqa: S608 - constants only
 )
+"""The same of the subject of the only execution that a command names, at whatever step."""
 
 
 @dataclass(slots=True)

@@ -39,23 +39,15 @@ SHIPPED: Final[tuple[type[RequirementKind], ...]] = (
     DocumentKind, ApprovalKind, Checklist, Form, SignatureKind, MeasurementKind, ChildWorkflowKind, CustomKind,
 )  # fmt: skip
 
-_STANDING = text(
-    """
+_STANDS = """
     SELECT execution_id, requirement_id, is_complete,
            CASE WHEN is_complete AND NOT CAST(:full AS boolean) THEN '{}'::jsonb ELSE evidence END AS evidence
-    FROM step_requirement_completion WHERE tenant_id = :tenant AND execution_id = ANY(:executions)
-    """
-)
+    FROM step_requirement_completion WHERE tenant_id = :tenant AND execution_id
+"""
+_STANDING = text(f"{_STANDS} = ANY(:executions)")
 _STANDING_OF = text(
-    """
-    SELECT execution_id, requirement_id, is_complete,
-           CASE WHEN is_complete THEN '{}'::jsonb ELSE evidence END AS evidence
-    FROM step_requirement_completion
-    WHERE tenant_id = :tenant
-      AND execution_id = (SELECT CAST(c.body -> 'execution_ids' ->> 0 AS uuid) FROM command c
-                          WHERE c.tenant_id = :tenant AND c.id = :command
-                            AND jsonb_array_length(c.body -> 'execution_ids') = 1)
-    """
+    f"{_STANDS} = (SELECT CAST(c.body -> 'execution_ids' ->> 0 AS uuid) FROM command c"  # noqa: S608 - constants only
+    " WHERE c.tenant_id = :tenant AND c.id = :command AND jsonb_array_length(c.body -> 'execution_ids') = 1)"
 )
 
 
@@ -188,7 +180,7 @@ def what_stands(tenant_id: UUID, execution_ids: Sequence[UUID]) -> Statement:
 
 def what_stands_for(tenant_id: UUID, command: UUID) -> Statement:
     """The same of the execution that a command names; nothing where it names several."""
-    return Statement(_STANDING_OF, {"tenant": tenant_id, "command": command})
+    return Statement(_STANDING_OF, {"tenant": tenant_id, "command": command, "full": False})
 
 
 def standing_of(rows: Iterable[Iterable[Any]]) -> dict[Key, Standing]:
