@@ -84,22 +84,31 @@ _QUIET_LOTS = text(
                         AND e.exited_at IS NULL AND e.status <> 'waiting' AND e.lot = given.lot AND e.id <> ALL(:ids))
     """
 )
-_VISITED = """
-    SELECT subject_no, step_key, max(visit_number) AS last,
-           count(*) FILTER (WHERE counts AND status <> 'rolled_back') AS counted
-    FROM step_execution WHERE tenant_id = :tenant AND workflow_instance_id = :instance AND subject_no
-"""
-_VISITS = text(f"{_VISITED} = ANY(:subjects) AND step_key = ANY(:steps) GROUP BY subject_no, step_key")
-_VISITS_OF = text(
-    f"""{_VISITED} = (
-        SELECT named.subject_no FROM command c
-        CROSS JOIN LATERAL (SELECT x.subject_no, x.workflow_instance_id FROM step_execution x
-                            WHERE x.tenant_id = :tenant
-                              AND x.id = CAST(c.body -> 'execution_ids' ->> 0 AS uuid) OFFSET 0) AS named
-        WHERE c.tenant_id = :tenant AND c.id = :command AND named.workflow_instance_id = :instance
-          AND jsonb_array_length(c.body -> 'execution_ids') = 1)
-    GROUP BY subject_no, step_key
-    """  # noqa: S608 - constants only
+
+
+def _visited(named: str, at: str = "") -> TextClause:
+    """How often the subjects `named` were at steps: subject after subject by key, for the reason above."""
+    return text(
+        f"""
+        SELECT e.subject_no, e.step_key, max(e.visit_number) AS last,
+               count(*) FILTER (WHERE e.counts AND e.status <> 'rolled_back') AS counted
+        FROM {named} AS named (subject_no)
+        CROSS JOIN LATERAL (SELECT * FROM step_execution x
+                            WHERE x.tenant_id = :tenant AND x.workflow_instance_id = :instance
+                              AND x.subject_no = named.subject_no {at} OFFSET 0) AS e
+        GROUP BY e.subject_no, e.step_key
+        """  # noqa: S608 - constants only
+    )
+
+
+_VISITS = _visited("unnest(CAST(:subjects AS int[]))", "AND x.step_key = ANY(:steps)")
+_VISITS_OF = _visited(
+    """(SELECT y.subject_no FROM command c
+        CROSS JOIN LATERAL (SELECT * FROM step_execution y
+                            WHERE y.tenant_id = :tenant
+                              AND y.id = CAST(c.body -> 'execution_ids' ->> 0 AS uuid) OFFSET 0) AS y
+        WHERE c.tenant_id = :tenant AND c.id = :command AND y.workflow_instance_id = :instance
+          AND jsonb_array_length(c.body -> 'execution_ids') = 1)"""
 )
 """The same of the subject of the only execution that a command names, at whatever step."""
 

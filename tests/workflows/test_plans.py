@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from activities.contract import Cohort
-from activities.facts import asking
+from activities.facts import _VISITS, asking
 from activities.projection import Place, projected
 from models.db import owner_engine, tenant_session
 from models.flow import events as ev
@@ -72,3 +72,18 @@ async def test_one_command_reads_one_execution_however_many_there_are(plant: Pla
             read = [float(one) for scan in scans for one in re.findall(r"actual .*rows=([\d.]+) loops=", scan)]
             assert max(read, default=0) <= 1, plan
             assert f"Rows Removed by Filter: {SUBJECTS - 1}" not in plan, plan
+
+
+async def test_where_subjects_have_been_is_looked_up_subject_by_subject(plant: Plant) -> None:
+    """Statistics that are older than the instance promise few executions of it, and all would be gone through."""
+    graph = line(step("mill"), end())
+    await plant.begin(graph, SUBJECTS // 10)
+    await analyse(plant, "step_execution")
+    instance = await plant.begin(graph, SUBJECTS)
+    keys = {"tenant": plant.tenant, "instance": instance, "subjects": list(range(SUBJECTS)), "steps": ["mill"]}
+    async with tenant_wire(plant.app, plant.tenant) as wire:
+        (rows,) = await wire.fetch(Statement(text(f"EXPLAIN ANALYZE {_VISITS.text}"), keys))
+    plan = "\n".join(row[0] for row in rows)
+    assert "(subject_no = named.subject_no)" in plan
+    assert f"loops={SUBJECTS}" in plan
+    assert "Rows Removed by Filter" not in plan
