@@ -249,6 +249,33 @@ class Plant:
         )
         return [(row["subject_no"], row["step_key"], row["visit_number"], row["status"]) for row in rows]
 
+    async def at(self, instance: UUID, key: str, count: int = 1) -> None:
+        """Wait until so many subjects of an instance have come to a step."""
+        await self.until(
+            "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = :key HAVING count(*) >= :n",
+            id=instance,
+            key=key,
+            n=count,
+        )
+
+    async def context(self, instance: UUID) -> dict[str, Any]:
+        """What an instance has in its context."""
+        (row,) = await self.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
+        found: dict[str, Any] = row["context"]
+        return found
+
+    async def open_incident(self, instance: UUID) -> Row:
+        """The only open incident of an instance, once there is one."""
+        (row,) = await self.until("SELECT * FROM incident WHERE instance_id = :id AND resolved_at IS NULL", id=instance)
+        return row
+
+    async def retry(self, instance: UUID, at: Ref, by: str = "quinn") -> str:
+        """Try the only open incident of an instance again; what becomes of it, a word or a code."""
+        incident = await self.open_incident(instance)
+        arguments = {"incident_id": str(incident["id"]), "code": incident["code"]}
+        answer = await self.act(instance, "retry_incident", at, by=by, **arguments)
+        return str(answer.get("code") or answer["outcome"])
+
     async def settled(self, commands: Sequence[UUID]) -> list[str]:
         """What became of many commands, once all are settled: the word or the code of each, in their order."""
         rows = await self.until(

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -42,25 +41,11 @@ def ordering(url: str, **action: Any) -> Json:
     return line(step("order", step_type="automatic", config={"action": config}), step("look"), end())
 
 
-async def context(plant: Plant, instance: UUID) -> Json:
-    [row] = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
-    found: Json = row["context"]
-    return found
-
-
-async def at(plant: Plant, instance: UUID, key: str, count: int = 1) -> None:
-    """Wait until so many subjects have come to a step."""
-    await plant.until(
-        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = :key HAVING count(*) >= :n",
-        id=instance, key=key, n=count,
-    )  # fmt: skip
-
-
 async def test_a_receiver_that_fails_twice_is_asked_again_under_the_same_key(plant: Plant, erp: Receiver) -> None:
     erp.answers = [503, 500]
     body = '{"part": subject.identifier, "for": instance.identifier}'
     instance = await plant.begin(ordering(erp.url("/orders"), body=body, headers={"X-Plant": "A"}))
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     asked = await asyncio.to_thread(erp.wait, 3)
     assert len(asked) == 3
     assert len({one.headers["idempotency-key"] for one in asked}) == 1
@@ -68,7 +53,7 @@ async def test_a_receiver_that_fails_twice_is_asked_again_under_the_same_key(pla
     [own] = await plant.rows("SELECT identifier FROM workflow_instance WHERE id = :id", id=instance)
     assert asked[0].json == {"part": subject["identifier"], "for": own["identifier"]}
     assert (asked[0].path, asked[0].headers["x-plant"]) == ("/orders", "A")
-    assert await context(plant, instance) == {"erp": {"order": "PO-7"}}
+    assert await plant.context(instance) == {"erp": {"order": "PO-7"}}
     [entry] = await plant.audited(instance, "action_ended")
     assert entry["new"]["step"] == "Order"
 
@@ -82,10 +67,10 @@ async def test_what_fails_for_good_is_an_incident_and_a_retry_asks_under_a_new_k
     assert len(erp.posted) == 1, "a refusal is final"
     arguments = {"incident_id": str(incident["id"]), "code": "action_failed", "note": ""}
     await plant.act(instance, "retry_incident", Ref(0, "order"), by="quinn", **arguments)
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     first, second = erp.posted
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
-    assert await context(plant, instance) == {"erp": {"order": "PO-7"}}
+    assert await plant.context(instance) == {"erp": {"order": "PO-7"}}
 
 
 QUANTITY = '{"quantity": context.quantity, "at": string(now), "for": subject.identifier, "a": 1, "z": 2, "m": 3}'
@@ -111,11 +96,11 @@ async def test_a_second_try_repeats_the_first_to_the_byte_whatever_another_subje
     await plant.act(instance, "complete", Ref(1, "count"))
     await asyncio.to_thread(erp.wait, 2)
     erp.gate.set()
-    await at(plant, instance, "look", 2)
+    await plant.at(instance, "look", 2)
     first, other, again = erp.posted
     assert (again.body, again.headers["idempotency-key"]) == (first.body, first.headers["idempotency-key"])
     assert first.json["quantity"] == first.json["for"] != other.json["quantity"], "the context is the other's by now"
-    assert other.json["quantity"] == (await context(plant, instance))["quantity"]
+    assert other.json["quantity"] == (await plant.context(instance))["quantity"]
     told = {
         one["new"]["call_id"]: one["new"]["request_sha256"] for one in await plant.audited(instance, "action_ended")
     }
@@ -130,7 +115,7 @@ async def test_a_call_after_an_incident_asks_what_is_true_by_then(plant: Plant, 
     await plant.act(instance, "amend", by="quinn", changes={"context": {"quantity": 7}}, reason="counted once more")
     arguments = {"incident_id": str(incident["id"]), "code": "action_failed", "note": ""}
     await plant.act(instance, "retry_incident", Ref(0, "order"), by="quinn", **arguments)
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     first, second = erp.posted
     assert first.json["quantity"] != second.json["quantity"] == 7
     ended = await plant.audited(instance, "action_ended")
@@ -151,7 +136,7 @@ async def test_two_tries_at_once_on_two_workers_send_the_same(plant: Plant, erp:
     await asyncio.to_thread(erp.wait, 2)
     erp.gate.set()
     assert (await beside)["status"] == 200
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     assert [one.body for one in erp.posted] == [first.body] * 2
 
 
@@ -193,7 +178,7 @@ async def test_a_run_that_goes_on_asks_for_open_calls_again_under_the_same_key(p
     await plant.act(instance, "amend", by="quinn", changes={"name": "Rush"}, reason="it is urgent")
     await asyncio.to_thread(erp.wait, 4)
     erp.gate.set()
-    await at(plant, instance, "look", 2)
+    await plant.at(instance, "look", 2)
     assert len({one.headers["idempotency-key"] for one in erp.posted}) == 2
     assert len(await plant.audited(instance, "action_requested")) == 2
     assert len(await plant.audited(instance, "action_ended")) == 2
@@ -209,7 +194,7 @@ async def test_an_answer_during_a_hold_is_kept_and_the_subject_goes_on_afterward
     await plant.until("SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'action_ended'", id=instance)
     assert [one[1] for one in await plant.executions(instance)] == ["order"]
     await plant.act(instance, "resume", by="quinn", reason="all is well")
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     assert len(erp.posted) == 1
 
 
@@ -218,11 +203,11 @@ async def test_a_subject_that_was_taken_elsewhere_hears_no_answer(plant: Plant, 
     instance = await plant.begin(ordering(erp.url()))
     await asyncio.to_thread(erp.wait, 1)
     await plant.act(instance, "complete", Ref(0, "order"), by="quinn", force="ordered by telephone")
-    await at(plant, instance, "look")
+    await plant.at(instance, "look")
     erp.gate.set()
     await plant.act(instance, "complete", Ref(0, "look"))
     assert await plant.status(instance, "completed") == "completed"
-    assert await context(plant, instance) == {}
+    assert await plant.context(instance) == {}
 
 
 async def test_nothing_is_sent_into_the_own_network_unless_the_deployment_allows_it(
@@ -241,10 +226,10 @@ async def test_an_expression_reckons_without_anybody(plant: Plant) -> None:
     await plant.act(instance, "complete", Ref(0, "a"))
     await plant.status(instance, "completed")
     [subject] = await plant.rows("SELECT identifier FROM subject")
-    assert await context(plant, instance) == {"lot": {"name": f"L-{subject['identifier']}"}}
+    assert await plant.context(instance) == {"lot": {"name": f"L-{subject['identifier']}"}}
 
 
 async def test_many_subjects_ask_at_once_and_each_is_answered_once(plant: Plant, erp: Receiver) -> None:
     instance = await plant.begin(ordering(erp.url()), subjects=130)
-    await at(plant, instance, "look", 130)
+    await plant.at(instance, "look", 130)
     assert len({one.headers["idempotency-key"] for one in erp.posted}) == 130

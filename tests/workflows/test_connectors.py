@@ -25,7 +25,6 @@ from models.store.refusals import ProcessInvalidError
 from tests.support.plant import Plant, end, line, step
 from tests.support.receiver import Posted, Receiver
 from tests.workflows.conftest import working
-from tests.workflows.test_nesting import context_of, open_incident
 
 Json = dict[str, Any]
 AT = Ref(0, "book")
@@ -68,24 +67,12 @@ def booking(**action: Any) -> Json:
     return line(step("book", step_type="automatic", config={"action": config}), step("look"), end())
 
 
-async def at_look(plant: Plant, instance: UUID) -> None:
-    """Wait until the subject has gone on."""
-    await plant.until(
-        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = 'look'", id=instance
-    )
-
-
-async def retry(plant: Plant, instance: UUID) -> None:
-    (row,) = await plant.rows("SELECT id, code FROM incident WHERE resolved_at IS NULL")
-    await plant.act(instance, "retry_incident", AT, by="quinn", incident_id=str(row["id"]), code=row["code"])
-
-
 async def test_a_request_goes_below_the_base_and_says_who_we_are(plant: Plant, erp: Receiver) -> None:
     await connect(plant, erp.url("/api/v1/"))
     headers = {"X-Plant": "A", "authorization": "Bearer of-the-step"}
     path = '"orders/" + subject.identifier + "/goods?full=true"'
     instance = await plant.begin(booking(path=path, body='{"quantity": 5}', headers=headers))
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     (asked,) = erp.posted
     (subject,) = await plant.rows("SELECT identifier FROM subject")
     assert asked.path == f"/api/v1/orders/{subject['identifier']}/goods?full=true"
@@ -94,7 +81,7 @@ async def test_a_request_goes_below_the_base_and_says_who_we_are(plant: Plant, e
     assert asked.headers["x-plant"] == "A"
     (requested,) = await plant.audited(instance, "action_requested")
     assert asked.headers["idempotency-key"] == requested["new"]["call_id"]
-    assert await context_of(plant, instance) == {"erp": {"document": 4711}}
+    assert await plant.context(instance) == {"erp": {"document": 4711}}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +102,7 @@ async def test_each_way_of_saying_who_we_are(
 ) -> None:
     await connect(plant, erp.url(), credentials)
     instance = await plant.begin(booking())
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     (asked,) = erp.posted
     assert (asked.path, asked.headers.get(header)) == ("/hook", value)
     assert (asked.json["step"], asked.json["instance"]["id"]) == ("book", str(instance)), "what is told without a body"
@@ -127,7 +114,7 @@ async def test_a_secret_is_nowhere_but_in_the_request(plant: Plant, erp: Receive
     await connect(plant, erp.url())
     erp.answers = [403]
     instance = await plant.begin(booking())
-    await open_incident(plant, instance)
+    await plant.open_incident(instance)
     for table in ("journal", "audit_entry", "incident", "outbox", "connector", "action_request"):
         found = await plant.rows(f"SELECT 1 FROM {table} one WHERE one::text LIKE '%token-of-the-plant%'")  # noqa: S608
         assert found == []
@@ -142,7 +129,7 @@ async def test_a_secret_is_nowhere_but_in_the_request(plant: Plant, erp: Receive
 async def test_a_path_does_not_lead_out_of_the_base(plant: Plant, erp: Receiver, path: str) -> None:
     await connect(plant, erp.url("/api/v1"))
     instance = await plant.begin(booking(path=path))
-    assert "its path cannot be used" in (await open_incident(plant, instance))["message"]
+    assert "its path cannot be used" in (await plant.open_incident(instance))["message"]
     assert erp.posted == []
 
 
@@ -158,7 +145,7 @@ async def test_a_path_stays_what_it_was_at_the_first_try(plant: Plant, erp: Rece
     await asyncio.to_thread(erp.wait, 1)
     await plant.act(instance, "amend", by="quinn", changes={"context": {"order": "B-2"}}, reason="ordered anew")
     erp.gate.set()
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     first, second = erp.posted
     assert (first.path, first.body) == (second.path, second.body) == ("/api/orders/A-1", b'{"order": "A-1"}')
     (ended,) = await plant.audited(instance, "action_ended")
@@ -175,10 +162,10 @@ async def test_a_connector_that_was_taken_away_stops_the_step_until_there_is_one
     (gone,) = await plant.rows("SELECT secret, deleted_at FROM connector")
     assert (gone["secret"], gone["deleted_at"] is None) == (b"", False)
     instance = await plant.start(process)
-    assert "there is no connector 'sap'" in (await open_incident(plant, instance))["message"]
+    assert "there is no connector 'sap'" in (await plant.open_incident(instance))["message"]
     await connect(plant, erp.url("/new"))
-    await retry(plant, instance)
-    await at_look(plant, instance)
+    await plant.retry(instance, AT)
+    await plant.at(instance, "look")
     assert [one.path for one in erp.posted] == ["/new"]
 
 
@@ -186,13 +173,13 @@ async def test_a_change_holds_from_the_next_request_on(plant: Plant, erp: Receiv
     connector = await connect(plant, erp.url("/old"))
     erp.answers = [403]
     instance = await plant.begin(booking())
-    await open_incident(plant, instance)
+    await plant.open_incident(instance)
     renewed = Credentials(auth=ConnectorAuth.BEARER, secret="renewed")
     async with tenant_session(plant.app, plant.tenant) as session:
         changes = {"base_url": erp.url("/new")}
         await change_connector(session, plant.person("quinn"), rules(plant), connector, changes, renewed)
-    await retry(plant, instance)
-    await at_look(plant, instance)
+    await plant.retry(instance, AT)
+    await plant.at(instance, "look")
     assert [seen(one) for one in erp.posted] == [
         ("/old", "Bearer token-of-the-plant"), ("/new", "Bearer renewed"),
     ]  # fmt: skip
@@ -223,7 +210,7 @@ async def test_nothing_is_sent_into_the_own_network_unless_the_deployment_allows
     await connect(idle_plant, erp.url().replace("http:", "https:"))
     async with working(idle_plant):
         instance = await idle_plant.begin(booking())
-        assert "private network" in (await open_incident(idle_plant, instance))["message"]
+        assert "private network" in (await idle_plant.open_incident(instance))["message"]
     assert erp.posted == []
 
 

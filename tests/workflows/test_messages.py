@@ -63,8 +63,7 @@ async def test_a_message_that_comes_later_lets_the_subject_go_on_and_fills_the_c
     posted = await post(plant, key, amount=40, lines=["a", "b"])
     assert posted["reached"] == 1
     await at(plant, "ship")
-    [row] = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
-    assert row["context"]["payment"] == {"amount": 40, "first": "a"}
+    assert (await plant.context(instance))["payment"] == {"amount": 40, "first": "a"}
     [delivery] = await plant.rows("SELECT * FROM message_delivery")
     assert (str(delivery["message_id"]), delivery["instance_id"], delivery["subject_no"]) == (posted["id"], instance, 0)
     kinds = await plant.kinds(instance)

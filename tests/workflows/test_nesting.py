@@ -41,12 +41,6 @@ def starting(process: Process, key: str = "inspection", **config: Any) -> dict[s
     return {"requirement_type": "child_workflow", "key": key, "name": "Inspection", "config": asked}
 
 
-async def context_of(plant: Plant, instance: UUID) -> Mapping[str, Any]:
-    (row,) = await plant.rows("SELECT context FROM workflow_instance WHERE id = :id", id=instance)
-    found: Mapping[str, Any] = row["context"]
-    return found
-
-
 async def amend(plant: Plant, instance: UUID, **context: Any) -> None:
     await plant.act(instance, "amend", by="quinn", changes={"context": context}, reason="found")
 
@@ -75,14 +69,6 @@ async def subjects_of(plant: Plant, instance: UUID) -> list[UUID]:
     return [row["subject_id"] for row in rows]
 
 
-async def open_incident(plant: Plant, instance: UUID) -> Mapping[str, Any]:
-    (row,) = await plant.until(
-        "SELECT code, message, params, execution_id FROM incident WHERE instance_id = :id AND resolved_at IS NULL",
-        id=instance,
-    )
-    return row
-
-
 async def test_what_a_child_found_comes_back_into_the_context(plant: Plant) -> None:
     child = await plant.approve(CHILD, "Child")
     config = {"context": {"lot": "batch"}, "context_back": {"verdict": "result", "missing": "nowhere"}}
@@ -90,11 +76,11 @@ async def test_what_a_child_found_comes_back_into_the_context(plant: Plant) -> N
     await amend(plant, instance, batch="B7", kept=1)
     await plant.act(instance, "complete", Ref(0, "first"))
     (nested,) = await children_of(plant, instance, 1)
-    assert (await context_of(plant, nested))["lot"] == "B7"
+    assert (await plant.context(nested))["lot"] == "B7"
     await amend(plant, nested, result={"porosity": "none"})
     await plant.act(nested, "complete", Ref(0, "check"))
     await plant.until("SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'child_ended'", id=instance)
-    assert await context_of(plant, instance) == {
+    assert await plant.context(instance) == {
         "batch": "B7", "kept": 1, "verdict": {"porosity": "none"}, "missing": None,
     }  # fmt: skip
     *_, entry = await plant.audited(instance, "instance_amended")
@@ -145,7 +131,7 @@ async def test_of_several_children_each_has_its_own_entry_in_the_context(plant: 
     await plant.until(
         "SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'child_ended' HAVING count(*) = 3", id=instance
     )
-    assert sorted((await context_of(plant, instance))["results"].values()) == [0, 1, 2]
+    assert sorted((await plant.context(instance))["results"].values()) == [0, 1, 2]
 
 
 async def test_a_rule_finds_the_parts_of_the_order(plant: Plant) -> None:
@@ -164,11 +150,11 @@ async def test_a_rule_that_finds_nothing_stops_in_an_incident_and_can_be_tried_a
     child = await plant.approve(CHILD, "Child")
     rule = {"type": "Part", "where": "has(part.attributes.of) && candidate.attributes.of == subject.identifier"}
     instance = await plant.begin(nesting(child, subjects={"rule": rule}))
-    incident = await open_incident(plant, instance)
+    incident = await plant.open_incident(instance)
     assert incident["code"] == "child_unusable"
     assert "finds no Part" in incident["message"]
     refused = await plant.act(instance, "retry_child", AT, by="quinn")
-    assert (refused["code"], (await open_incident(plant, instance))["code"]) == ("child_unusable", "child_unusable")
+    assert (refused["code"], (await plant.open_incident(instance))["code"]) == ("child_unusable", "child_unusable")
     (own,) = await plant.rows(
         "SELECT s.identifier FROM subject s JOIN workflow_subject w ON w.subject_id = s.id WHERE w.instance_id = :id",
         id=instance,
@@ -222,7 +208,7 @@ async def test_a_failed_child_opens_an_incident_where_the_requirement_says_so(pl
     instance = await plant.begin(graph)
     (nested,) = await children_of(plant, instance, 1)
     await plant.act(nested, "cancel", by="quinn", reason="wrong part")
-    incident = await open_incident(plant, instance)
+    incident = await plant.open_incident(instance)
     (row,) = await plant.rows("SELECT identifier FROM workflow_instance WHERE id = :id", id=nested)
     assert (incident["code"], incident["execution_id"]) == ("child_failed", execution_id(instance, AT))
     assert incident["params"] == {"child": row["identifier"], "requirement": "Inspection", "status": "cancelled"}
@@ -237,10 +223,7 @@ async def test_the_incident_of_a_failed_child_is_retried_by_starting_it_again(pl
     instance = await plant.begin(nesting(child, on_failure="incident"))
     (nested,) = await children_of(plant, instance, 1)
     await plant.act(nested, "cancel", by="quinn", reason="wrong part")
-    await open_incident(plant, instance)
-    (incident,) = await plant.rows("SELECT id, code FROM incident WHERE resolved_at IS NULL")
-    named = {"incident_id": str(incident["id"]), "code": incident["code"]}
-    assert (await plant.act(instance, "retry_incident", AT, by="quinn", **named))["outcome"] == "retried"
+    assert await plant.retry(instance, AT) == "retried"
     await children_of(plant, instance, 2)
     assert await plant.rows("SELECT 1 FROM incident WHERE resolved_at IS NULL") == []
 
@@ -282,7 +265,7 @@ async def test_a_child_process_that_was_retired_opens_an_incident(plant: Plant, 
     await plant.begun(instance)
     if where == "on the way":
         assert (await plant.act(instance, "complete", Ref(0, "first")))["outcome"] == "advanced"
-    incident = await open_incident(plant, instance)
+    incident = await plant.open_incident(instance)
     assert (incident["code"], "'Child' is retired" in incident["message"]) == ("child_unusable", True)
     await plant.rows("UPDATE process SET status = 'approved' WHERE id = :id RETURNING 1", id=child.id)
     assert (await plant.act(instance, "retry_child", AT, by="quinn"))["outcome"] == "children_started"
@@ -299,14 +282,14 @@ async def test_nesting_has_a_depth(plant: Plant, monkeypatch: pytest.MonkeyPatch
         process = await plant.approve(nesting(process), name)
     root = await plant.start(process)
     (middle,) = await children_of(plant, root, 1)
-    assert "2 levels deep" in (await open_incident(plant, middle))["message"]
+    assert "2 levels deep" in (await plant.open_incident(middle))["message"]
 
 
 async def test_new_subjects_whose_numbers_do_not_fit_open_an_incident(plant: Plant) -> None:
     child = await plant.approve(CHILD, "Child")
     await plant.rows("UPDATE subject_type SET identifier_pattern = '^SN' RETURNING 1")
     instance = await plant.begin(nesting(child, subjects={"new": {"type": "Part"}}))
-    assert "identifiers of Part" in (await open_incident(plant, instance))["message"]
+    assert "identifiers of Part" in (await plant.open_incident(instance))["message"]
 
 
 async def test_a_parent_that_continued_as_new_three_times_gets_every_childs_end(plant: Plant) -> None:
@@ -321,7 +304,7 @@ async def test_a_parent_that_continued_as_new_three_times_gets_every_childs_end(
             id=instance,
             number=number,
         )
-    assert sorted((await context_of(plant, instance))["seen"].values()) == [*range(8)]
+    assert sorted((await plant.context(instance))["seen"].values()) == [*range(8)]
     assert (await plant.act(instance, "complete", AT))["outcome"] == "completed"
     assert len(await plant.histories(instance)) > 3
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -14,7 +13,6 @@ from models.flow.state import Ref
 from models.settings import Settings
 from tests.support.plant import Plant, end, line, step
 from tests.workflows.conftest import working
-from tests.workflows.test_nesting import context_of, open_incident
 from workers.run_worker import site_worker
 from workflows.contract import Limits
 
@@ -37,18 +35,6 @@ def pressing(**action: Any) -> Json:
     return line(step("press", step_type="automatic", config={"action": config}), step("look"), end())
 
 
-async def at_look(plant: Plant, instance: UUID) -> None:
-    """Wait until the subject has gone on."""
-    await plant.until(
-        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = 'look'", id=instance
-    )
-
-
-async def retry(plant: Plant, instance: UUID) -> None:
-    (row,) = await plant.rows("SELECT id, code FROM incident WHERE resolved_at IS NULL")
-    await plant.act(instance, "retry_incident", AT, by="quinn", incident_id=str(row["id"]), code=row["code"])
-
-
 async def test_an_action_is_told_what_its_step_works_out_and_its_answer_is_kept(
     plant: Plant, installed: Installed
 ) -> None:
@@ -61,7 +47,7 @@ async def test_an_action_is_told_what_its_step_works_out_and_its_answer_is_kept(
     installed["press"] = press
     args = '{"part": subject.identifier, "force": 10.0 + 2.5}'
     instance = await plant.begin(pressing(args=args, context={"press.peak": "force.peak"}))
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     (own,) = await plant.rows(
         "SELECT i.id, i.identifier, s.id AS sid, s.identifier AS part FROM workflow_instance i, subject s"
     )
@@ -72,7 +58,7 @@ async def test_an_action_is_told_what_its_step_works_out_and_its_answer_is_kept(
         {"id": str(own["id"]), "identifier": own["identifier"]},
         {"id": str(own["sid"]), "identifier": own["part"]},
     )
-    assert await context_of(plant, instance) == {"press": {"peak": 12.5}}
+    assert await plant.context(instance) == {"press": {"peak": 12.5}}
     (entry,) = await plant.audited(instance, "action_ended")
     assert entry["new"]["call_id"] == call.call_id
 
@@ -80,7 +66,7 @@ async def test_an_action_is_told_what_its_step_works_out_and_its_answer_is_kept(
 async def test_what_nobody_keeps_of_an_answer_is_not_in_the_journal(plant: Plant, installed: Installed) -> None:
     installed["press"] = lambda _: {"log": "x" * 1_000}
     instance = await plant.begin(pressing())
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     (row,) = await plant.rows("SELECT data FROM journal WHERE instance_id = :id AND kind = 'action_ended'", id=instance)
     assert row["data"].get("output", {}) == {}
 
@@ -97,7 +83,7 @@ async def test_a_machine_that_does_not_answer_is_asked_again_under_the_same_id(
 
     installed["press"] = press
     instance = await plant.begin(pressing(retries=2))
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     assert len(tries) == 3
     assert len(set(tries)) == 1
 
@@ -132,7 +118,7 @@ async def test_what_fails_for_good_is_an_incident_that_says_why(
     installed |= {"vast": lambda _: {"x": "y" * 70_000}, "torn": lambda _: {"a": "\ud800"}}
     installed["deep"] = lambda _: {"x": json.loads("[" * 250 + "]" * 250)}
     instance = await plant.begin(pressing(**action))
-    incident = await open_incident(plant, instance)
+    incident = await plant.open_incident(instance)
     assert incident["code"] == "action_failed"
     assert says in incident["message"]
 
@@ -142,8 +128,8 @@ async def test_a_plant_that_was_cut_off_catches_up_from_its_queue(plant: Plant, 
     instance = await plant.begin(pressing(site=f"{plant.settings.site}-b", context={"ok": "ok"}))
     await plant.until("SELECT 1 FROM journal WHERE instance_id = :id AND kind = 'action_requested'", id=instance)
     async with site_worker(of_site(plant, f"{plant.settings.site}-b"), plant.client):
-        await at_look(plant, instance)
-    assert await context_of(plant, instance) == {"ok": True}
+        await plant.at(instance, "look")
+    assert await plant.context(instance) == {"ok": True}
 
 
 async def test_a_run_that_goes_on_has_it_done_again_under_the_same_id(plant: Plant, installed: Installed) -> None:
@@ -165,7 +151,7 @@ async def test_a_run_that_goes_on_has_it_done_again_under_the_same_id(plant: Pla
     await plant.act(instance, "amend", by="quinn", changes={"name": "Rush"}, reason="it is urgent")
     await plant.eventually(lambda: was_called(2))
     go.set()
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     assert len(set(calls)) == 1
     assert len(await plant.audited(instance, "action_ended")) == 1
     assert len(await plant.histories(instance)) >= 2
@@ -195,7 +181,7 @@ async def test_a_run_that_goes_on_tells_the_same_site_the_same(plant: Plant, ins
     await plant.act(instance, "amend", by="quinn", changes=elsewhere, reason="another subject's")
     await plant.eventually(lambda: was_called(2))
     go.set()
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     assert calls[0].args["lot"] == "L-1"
     assert calls == [calls[0]] * len(calls)
     (kept,) = await plant.rows("SELECT target, sha256 FROM action_request")
@@ -212,10 +198,10 @@ async def test_the_site_that_the_context_names_does_it(idle_plant: Plant, instal
         instance = await plant.begin(graph)
         await plant.act(instance, "amend", by="quinn", changes={"context": {"site": other}}, reason="made elsewhere")
         await plant.act(instance, "complete", Ref(0, "first"))
-        assert f"no worker of the site '{other}'" in (await open_incident(plant, instance))["message"]
+        assert f"no worker of the site '{other}'" in (await plant.open_incident(instance))["message"]
         async with site_worker(of_site(plant, other), plant.client):
-            await retry(plant, instance)
-            await at_look(plant, instance)
+            await plant.retry(instance, AT)
+            await plant.at(instance, "look")
 
 
 @pytest.mark.parametrize("site", ["m" * 1_500, {"key": "munich"}])
@@ -227,11 +213,11 @@ async def test_a_context_that_names_no_site_is_an_incident_and_the_workflow_goes
     instance = await plant.begin(graph)
     await plant.act(instance, "amend", by="quinn", changes={"context": {"site": site}}, reason="made elsewhere")
     await plant.act(instance, "complete", Ref(0, "first"))
-    assert "what 'context.site' says is no key of a site" in (await open_incident(plant, instance))["message"]
+    assert "what 'context.site' says is no key of a site" in (await plant.open_incident(instance))["message"]
     installed["press"] = lambda _: {}
     await plant.act(instance, "amend", by="quinn", changes={"context": {}}, reason="made here after all")
-    await retry(plant, instance)
-    await at_look(plant, instance)
+    await plant.retry(instance, AT)
+    await plant.at(instance, "look")
 
 
 async def test_more_than_a_history_can_keep_is_not_told(plant: Plant, installed: Installed) -> None:
@@ -242,7 +228,7 @@ async def test_more_than_a_history_can_keep_is_not_told(plant: Plant, installed:
     large = {"context": {"log": "é" * 33_000}}
     await plant.act(instance, "amend", by="quinn", changes=large, reason="read from the machine")
     await plant.act(instance, "complete", Ref(0, "first"))
-    message = (await open_incident(plant, instance))["message"]
+    message = (await plant.open_incident(instance))["message"]
     assert "its arguments cannot be worked out: they are longer than 65536 bytes" in message
 
 
@@ -250,8 +236,8 @@ async def test_an_erp_call_may_be_an_action_of_the_site(plant: Plant, installed:
     installed["book"] = lambda call: {"document": f"D-{call.args['quantity']}"}
     action = {"type": "erp", "activity": "book", "args": '{"quantity": 5}', "context": {"erp.document": "document"}}
     instance = await plant.begin(pressing(**action))
-    await at_look(plant, instance)
-    assert await context_of(plant, instance) == {"erp": {"document": "D-5"}}
+    await plant.at(instance, "look")
+    assert await plant.context(instance) == {"erp": {"document": "D-5"}}
 
 
 def of_site(plant: Plant, key: str) -> Settings:

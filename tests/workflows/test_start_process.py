@@ -19,7 +19,7 @@ from models.tables import Process, SubjectType
 from tests.support.meddling import Call
 from tests.support.plant import Plant, edge, end, line, step
 from tests.workflows.conftest import meddling
-from tests.workflows.test_nesting import amend, context_of, open_incident, stock, subjects_of
+from tests.workflows.test_nesting import amend, stock, subjects_of
 
 Json = dict[str, Any]
 INSPECTION = line(step("check"), end())
@@ -44,22 +44,6 @@ async def started(plant: Plant, instance: UUID, count: int = 1) -> list[Json]:
     return [dict(row) for row in rows]
 
 
-async def at_look(plant: Plant, instance: UUID, count: int = 1) -> None:
-    """Wait until so many subjects have gone on."""
-    await plant.until(
-        "SELECT 1 FROM step_execution WHERE workflow_instance_id = :id AND step_key = 'look' HAVING count(*) >= :n",
-        id=instance,
-        n=count,
-    )
-
-
-async def retry(plant: Plant, instance: UUID) -> str:
-    """Try the open incident again; its outcome."""
-    (row,) = await plant.rows("SELECT id, code FROM incident WHERE resolved_at IS NULL")
-    answer = await plant.act(instance, "retry_incident", AT, by="quinn", incident_id=str(row["id"]), code=row["code"])
-    return str(answer["outcome"])
-
-
 async def test_an_instance_is_started_below_and_the_subject_goes_on(plant: Plant) -> None:
     inspection = await plant.approve(INSPECTION, "Inspection")
     values = {"order.part": "subject.identifier", "order.doubled": "context.quantity * 2", "at": "now"}
@@ -68,7 +52,7 @@ async def test_an_instance_is_started_below_and_the_subject_goes_on(plant: Plant
     await amend(plant, instance, quantity=4)
     await plant.act(instance, "complete", Ref(0, "first"))
     (child,) = await started(plant, instance)
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     (own,) = await plant.rows(
         "SELECT i.identifier, s.identifier AS part FROM workflow_instance i, subject s WHERE i.id = :id", id=instance
     )
@@ -78,7 +62,7 @@ async def test_an_instance_is_started_below_and_the_subject_goes_on(plant: Plant
     assert child["context"].pop("at").startswith("20")
     assert child["context"] == {"order": {"part": own["part"], "doubled": 8}, "parent": own["identifier"]}
     assert await subjects_of(plant, child["id"]) == await subjects_of(plant, instance)
-    assert await context_of(plant, instance) == {"quantity": 4, "inspection": child["identifier"]}
+    assert await plant.context(instance) == {"quantity": 4, "inspection": child["identifier"]}
     (entry,) = await plant.audited(instance, "process_started")
     told = {"id": str(child["id"]), "identifier": child["identifier"], "name": "Incoming goods"}
     assert (entry["new"]["instance"], entry["new"]["subjects"], entry["new"]["step"]) == (told, 1, "Start")
@@ -104,10 +88,10 @@ async def test_a_start_whose_answer_was_lost_is_not_repeated(idle_plant: Plant) 
     inspection = await plant.approve(INSPECTION, "Inspection")
     async with meddling(plant, run_action=lost_twice):
         instance = await plant.begin(starting(process=inspection.key))
-        await at_look(plant, instance)
+        await plant.at(instance, "look")
     assert len(asked) == 3
     (child,) = await plant.rows("SELECT identifier FROM workflow_instance WHERE parent_instance_id = :id", id=instance)
-    assert (await context_of(plant, instance))["inspection"] == child["identifier"]
+    assert (await plant.context(instance))["inspection"] == child["identifier"]
     assert len(await plant.audited(instance, "process_started")) == 1
 
 
@@ -128,7 +112,7 @@ async def test_two_workers_that_are_asked_at_once_start_one(idle_plant: Plant) -
     inspection = await plant.approve(INSPECTION, "Inspection")
     async with meddling(plant, run_action=by_both):
         instance = await plant.begin(starting(process=inspection.key, subjects={"new": {"type": "Part"}}))
-        await at_look(plant, instance)
+        await plant.at(instance, "look")
     rows = await plant.rows("SELECT 1 FROM workflow_instance WHERE parent_instance_id = :id", id=instance)
     assert len(rows) == len(await plant.audited(instance, "process_started")) == 1
     assert len(await plant.rows("SELECT 1 FROM audit_entry WHERE action = 'subject.created'")) == 1
@@ -140,7 +124,7 @@ async def test_each_subject_and_each_visit_starts_one(plant: Plant) -> None:
     graph["edges"] = [edge("start", "look"), edge("look", "end"), edge("look", "start", "alternate")]
     graph["steps"][1] |= {"is_decision_point": True}
     instance = await plant.begin(graph, subjects=3)
-    await at_look(plant, instance, 3)
+    await plant.at(instance, "look", 3)
     await plant.act(instance, "complete", Ref(1, "look"), decision_result="fail")
     children = await started(plant, instance, 4)
     asked = [execution_id(instance, Ref(subject, "start")) for subject in range(3)]
@@ -153,23 +137,23 @@ async def test_what_cannot_be_started_is_an_incident_until_it_can(plant: Plant) 
     instance = await plant.begin(graph)
     await plant.rows("UPDATE process SET status = 'retired' WHERE id = :id RETURNING 1", id=inspection.id)
     await plant.act(instance, "complete", Ref(0, "first"))
-    incident = await open_incident(plant, instance)
+    incident = await plant.open_incident(instance)
     assert (incident["code"], incident["execution_id"]) == ("action_failed", execution_id(instance, AT))
     assert f"no version of '{inspection.key}' is in force" in incident["message"]
     await plant.rows("UPDATE process SET status = 'approved' WHERE id = :id RETURNING 1", id=inspection.id)
-    assert await retry(plant, instance) == "retried"
+    assert await plant.retry(instance, AT) == "retried"
     await started(plant, instance)
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     assert await plant.rows("SELECT 1 FROM incident WHERE resolved_at IS NULL") == []
 
 
 async def test_a_value_that_cannot_be_worked_out_starts_nothing(plant: Plant) -> None:
     inspection = await plant.approve(INSPECTION, "Inspection")
     instance = await plant.begin(starting(process=inspection.key, values={"x": "context.missing"}))
-    assert "missing" in (await open_incident(plant, instance))["message"]
+    assert "missing" in (await plant.open_incident(instance))["message"]
     assert await plant.rows("SELECT 1 FROM workflow_instance WHERE parent_instance_id = :id", id=instance) == []
     await amend(plant, instance, missing=1)
-    await retry(plant, instance)
+    await plant.retry(instance, AT)
     (child,) = await started(plant, instance)
     assert child["context"]["x"] == 1
 
@@ -192,9 +176,9 @@ async def test_a_rule_finds_its_subjects(plant: Plant) -> None:
     rule = {"type": "Part", "equal": {"lot": "context.lot"}}
     instance = await plant.begin(starting(first=True, process=inspection.key, subjects={"rule": rule}))
     await plant.act(instance, "complete", Ref(0, "first"))
-    assert "its rule cannot be evaluated" in (await open_incident(plant, instance))["message"]
+    assert "its rule cannot be evaluated" in (await plant.open_incident(instance))["message"]
     await amend(plant, instance, lot="L1")
-    await retry(plant, instance)
+    await plant.retry(instance, AT)
     (child,) = await started(plant, instance)
     assert await subjects_of(plant, child["id"]) == [parts[0], parts[2]]
 
@@ -227,7 +211,7 @@ async def test_it_is_cancelled_with_the_instance_that_started_it(plant: Plant) -
     inspection = await plant.approve(INSPECTION, "Inspection")
     instance = await plant.begin(starting(process=inspection.key))
     (child,) = await started(plant, instance)
-    await at_look(plant, instance)
+    await plant.at(instance, "look")
     await plant.act(instance, "cancel", by="quinn", reason="order withdrawn")
     assert await plant.status(child["id"], "cancelled") == "cancelled"
 
@@ -237,7 +221,7 @@ async def test_a_process_may_start_itself_down_to_a_depth(plant: Plant, monkeypa
     process = await approved(plant, starting(process="again"), key="again")
     root = await plant.start(process)
     (child,) = await started(plant, root)
-    assert "2 levels deep" in (await open_incident(plant, child["id"]))["message"]
+    assert "2 levels deep" in (await plant.open_incident(child["id"]))["message"]
 
 
 async def test_the_version_that_is_named_by_its_id_is_started(plant: Plant) -> None:
