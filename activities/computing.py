@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.batching import Batch
 from models.decisions.deciding import decided
 from models.decisions.world import World, worlds_of
+from models.flow.durations import LONGEST
 from models.flow.facts import Computed
 from models.flow.graph import Graph, Step, StepType, timer_of
 from models.flow.paths import picked
@@ -40,7 +41,7 @@ async def computed_of(
     unknown = [one for ref, one in asking.items() if ref not in waiting]
     worlds = await worlds_of(session, tenant_id, unknown, graph.steps, now)
     computed = {
-        ref: _awaited(one) if ref in waiting else _computed(graph, graph.steps[ref.step], worlds[one.id])
+        ref: _awaited(one) if ref in waiting else _computed(graph, graph.steps[ref.step], worlds[one.id], now)
         for ref, one in asking.items()
     }
     expecting = {ref: one for ref, one in computed.items() if one.name and not one.error}
@@ -63,13 +64,13 @@ def asks(step: Step, execution: StepExecution) -> bool:
             return step.is_computed
 
 
-def _computed(graph: Graph, step: Step, world: World) -> Computed:
+def _computed(graph: Graph, step: Step, world: World, now: datetime) -> Computed:
     if step.is_computed:
         return decided(graph, step, world)
     prepared = Prepared(world.variables)
     try:
         if step.step_type == StepType.TIMER:
-            return Computed(wake_at=_moment(prepared.evaluate(step.config["timer"]["until"])))
+            return Computed(wake_at=_moment(prepared.evaluate(step.config["timer"]["until"]), now))
         if step.step_type == StepType.MESSAGE:
             event = step.config["event"]
             return Computed(name=event["name"], key=_key(prepared.evaluate(event["key"])))
@@ -115,7 +116,7 @@ def _key(value: Any) -> str:
     return value
 
 
-def _moment(value: Any) -> datetime:
+def _moment(value: Any, now: datetime) -> datetime:
     """A moment in UTC, as a timestamp or as RFC 3339 text."""
     if isinstance(value, str):
         try:
@@ -126,4 +127,10 @@ def _moment(value: Any) -> datetime:
         raise ExpressionError("'until' must be a moment, such as timestamp(context.ship_at)")
     if value.tzinfo is None:
         raise ExpressionError("'until' must say its time zone")
-    return value.astimezone(UTC)
+    try:
+        until = value.astimezone(UTC)
+    except OverflowError as error:
+        raise ExpressionError("'until' lies outside of the years 1 to 9999") from error
+    if until - now > LONGEST:
+        raise ExpressionError("'until' lies more than a hundred years ahead")
+    return until

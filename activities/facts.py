@@ -20,6 +20,7 @@ from activities.definitions import Definition
 from activities.deviating import add_beside, lots_of, past_of, targets_of
 from activities.hands import Hands
 from activities.nesting import NestedFacts, Nesting
+from models.flow.durations import LONGEST
 from models.flow.facts import Deadlines, Facts, SentBack, Unmet, Visits
 from models.flow.graph import Graph, RequirementType, Step
 from models.flow.nesting import nested
@@ -292,7 +293,7 @@ class Reading:
             approvers=await self._approvers(batch),
             visits=_visits(visits),
             deadlines=await clock.deadlines(self.graph, [*targets, *entering], now),
-            snoozed=await self._snoozed(batch, clock),
+            snoozed=await self._snoozed(batch, clock, now),
             moved=await clock.moved(self.state, now) if any(row.kind == "resume" for row in batch.rows) else {},
             barred=held.barred,
             assigned=held.assigned,
@@ -411,13 +412,12 @@ class Reading:
         _, rows = await self._standing_and_visits((), subjects, steps)
         return _visits(rows)
 
-    async def _snoozed(self, batch: Batch, clock: Clock) -> dict[tuple[Ref, str], Deadlines]:
+    async def _snoozed(self, batch: Batch, clock: Clock, now: datetime) -> dict[tuple[Ref, str], Deadlines]:
+        """Without those that are too far ahead, which are refused: their levels may lie behind the last of all days."""
         return {
-            (ref, row.args["until"]): await clock.snoozed(
-                self.graph.steps[ref.step], datetime.fromisoformat(row.args["until"])
-            )
+            (ref, row.args["until"]): await clock.snoozed(self.graph.steps[ref.step], until)
             for row in batch.rows
-            if row.kind == "snooze"
+            if row.kind == "snooze" and (until := datetime.fromisoformat(row.args["until"])) - now <= LONGEST
             for ref in row.refs
             if ref in batch.executions
         }

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import BeforeValidator
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.past import recall
 from activities.rebuild import in_scratch
 from api.auth import Principal
+from api.schemas.base import Moment
 from models.store.views import moment
 
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})")
@@ -26,7 +27,7 @@ def _written_out(value: object) -> object:
 
 
 AsOf = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     BeforeValidator(_written_out),
     Query(description="RFC 3339 time: answer as of then, rebuilt from the journal."),
 ]

@@ -28,6 +28,7 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
     "decision_unknown": 422,
     "delegated_by_another": 409,
     "due_beyond_limit": 422,
+    "due_too_far": 422,
     "due_in_the_past": 422,
     "engine_step": 409,
     "execution_closed": 409,

@@ -1,6 +1,5 @@
 """In whose hands work is, and how urgent: reassign, delegate, hand back, put off, prioritise."""
 
-from datetime import UTC
 from typing import Annotated
 from uuid import UUID
 
@@ -64,15 +63,14 @@ async def hand_back_execution(
     responses={
         **LATER,
         **responses(
-            *COMMON, "already_claimed", "already_done", "not_due", "due_in_the_past", "due_beyond_limit",
+            *COMMON, "already_claimed", "already_done", "not_due", "due_too_far", "due_in_the_past", "due_beyond_limit",
             "reason_required",
         ),
     },
 )  # fmt: skip
 async def snooze_execution(execution_id: UUID, caller: Caller, held: Held, how: How, body: Snooze) -> Response:
     """Put the due time off, with a reason; reminders and escalation levels follow it, the hard limit stays."""
-    until = body.until if body.until.tzinfo is not None else body.until.replace(tzinfo=UTC)
-    args = {"until": until.astimezone(UTC).isoformat(), "reason": body.reason}
+    args = {"until": body.until.isoformat(), "reason": body.reason}
     return await send_one(held, caller, how, execution_id, "snooze", args, body.on_behalf_of)
 
 

@@ -106,8 +106,8 @@ async def enter_an_absence(caller: Caller, session: Db, body: shapes.NewAbsence)
     new = NewAbsence(
         user_id=body.user_id or caller.person.id,
         delegate_id=body.delegate_id,
-        starts_at=_utc(body.starts_at),
-        ends_at=_utc(body.ends_at),
+        starts_at=body.starts_at,
+        ends_at=body.ends_at,
         reason=body.reason,
     )
     row = await add_absence(session, caller.person, new)
@@ -123,11 +123,6 @@ async def enter_an_absence(caller: Caller, session: Db, body: shapes.NewAbsence)
 async def end_an_absence(absence_id: UUID, caller: Caller, session: Db) -> Any:
     """Back early, or not going at all; what was done meanwhile keeps its trace."""
     return JSONResponse(absence_json(await end_absence(session, caller.person, absence_id, datetime.now(UTC))))
-
-
-def _utc(moment: datetime) -> datetime:
-    """A time without a zone is in UTC, as everywhere in this API."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _after(asked: Paging) -> tuple[datetime, UUID] | None:

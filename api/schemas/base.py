@@ -1,9 +1,10 @@
 """What all schemas share."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from models.json_values import TOO_DEEP, is_too_deep
 
@@ -23,6 +24,19 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Json = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without a zone is in UTC. The first and the last hours of the calendar may lie outside of it there."""
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC this lies outside of the years 1 to 9999") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+LocalMoment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment that may be written without its zone: it is then in UTC."""
 
 
 class Body(BaseModel):

@@ -1,8 +1,8 @@
 """Controlled documents."""
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from api.schemas.base import Body, Shape, Text
+from api.schemas.base import Body, Moment, Shape, Text
 
 
 class Reason(Body):
@@ -15,7 +15,7 @@ class Release(Body):
     """Why, and from when it is in force."""
 
     reason: Text = ""
-    effective_at: AwareDatetime | None = Field(
+    effective_at: Moment | None = Field(
         default=None, description="A later moment leaves the revision before in force until then."
     )
 

@@ -1,12 +1,11 @@
 """Executions and the commands to them."""
 
-from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.schemas.base import Body, Json, Shape, StepRef, Text, UserRef
+from api.schemas.base import Body, Json, LocalMoment, Shape, StepRef, Text, UserRef
 
 OnBehalfOf = Annotated[
     str | None,
@@ -83,7 +82,7 @@ class Snooze(Body):
         json_schema_extra={"examples": [{"until": "2026-12-01T12:00:00Z", "reason": "The steel comes on Monday."}]}
     )
 
-    until: datetime
+    until: LocalMoment
     reason: str = Field(min_length=1, max_length=10_000)
     on_behalf_of: OnBehalfOf = None
 

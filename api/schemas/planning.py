@@ -1,12 +1,12 @@
 """Calendars and absences."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.schemas.base import Body, Shape, Text, UserRef
+from api.schemas.base import Body, LocalMoment, Shape, Text, UserRef
 
 Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 """`08:30`, by the site's clock."""
@@ -105,8 +105,8 @@ class NewAbsence(Body):
 
     user_id: UUID | None = None
     delegate_id: UUID | None = Field(default=None, description="Who stands in.")
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: LocalMoment
+    ends_at: LocalMoment
     reason: Text = ""
 
 

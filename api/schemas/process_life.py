@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from api.schemas.base import Body, Shape, Text
+from api.schemas.base import Body, Moment, Shape, Text
 from api.schemas.processes import ProcessInShort
 from models.store.process_life import Level
 
@@ -33,8 +33,8 @@ class Approve(Body):
 
     revision: int | None = None
     reason: Text = ""
-    effective_from: AwareDatetime | None = Field(default=None, description="From now on unless given.")
-    effective_until: AwareDatetime | None = None
+    effective_from: Moment | None = Field(default=None, description="From now on unless given.")
+    effective_until: Moment | None = None
     password: SecretStr | None = Field(default=None, max_length=1000, description="Signs the approval.")
 
 

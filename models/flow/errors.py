@@ -31,6 +31,7 @@ REFUSALS: Mapping[str, str] = {
     "expression_failed": "What '{step}' waits for or works out could not be computed: {error}. "
     "Correct what it looks at, then try again.",
     "due_beyond_limit": "The new due time lies behind the hard limit {limit_at}. Choose an earlier one.",
+    "due_too_far": "The new due time lies more than a hundred years ahead. Choose an earlier one.",
     "due_in_the_past": "The new due time has passed already. Choose a later one.",
     "forbidden": "You lack the permission '{permission}'. Ask an administrator of your site.",
     "instance_closed": "The instance is {status}; it takes no more commands.",

@@ -12,6 +12,7 @@ from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.advance import settled
 from models.flow.deviations import divert
+from models.flow.durations import LONGEST
 from models.flow.entering import enter
 from models.flow.errors import FlowError
 from models.flow.graph import EdgeType, Step
@@ -152,13 +153,15 @@ def snooze(moment: Moment, command: cmd.Snooze) -> Events:
     """Put the due time off; the hard limit stays, reminders and levels follow the new due time.
 
     Raises:
-        FlowError: reason_required, not_due, due_in_the_past, due_beyond_limit.
+        FlowError: reason_required, not_due, due_too_far, due_in_the_past, due_beyond_limit.
     """
     token = moment.state.tokens[command.ref]
     if not command.reason.strip():
         raise FlowError("reason_required", minimum=1)
     if token.due_at is None:
         raise FlowError("not_due")
+    if datetime.fromisoformat(command.until) - moment.now > LONGEST:
+        raise FlowError("due_too_far")
     later = moment.facts.snoozed.get((command.ref, command.until))
     if later is None or later.due_at is None or later.due_at <= moment.now:
         raise FlowError("due_in_the_past")

@@ -108,6 +108,24 @@ def test_bodies_of_the_wrong_shape_are_refused(operation: Operation, body: Any, 
     assert found["errors"]
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_moments_that_utc_does_not_have_are_refused(moment: str, admin: Caller) -> None:
+    asked: list[tuple[str, str, Json]] = [
+        ("GET", f"/api/workflows/{uuid4()}/", {"params": {"as_of": moment}}),
+        ("GET", f"/api/workflows/{uuid4()}/executions/", {"params": {"as_of": moment}}),
+        ("POST", f"/api/executions/{uuid4()}/snooze/", {"json": {"until": moment, "reason": "no steel"}}),
+        ("POST", "/api/absences/", {"json": {"starts_at": moment, "ends_at": "2026-12-01T00:00:00"}}),
+        ("POST", "/api/absences/", {"json": {"starts_at": "2026-12-01T00:00:00", "ends_at": moment}}),
+        ("POST", f"/api/processes/{uuid4()}/approve/", {"json": {"effective_from": moment}}),
+        ("POST", f"/api/processes/{uuid4()}/approve/", {"json": {"effective_until": moment}}),
+        ("POST", f"/api/documents/{uuid4()}/release/", {"json": {"effective_at": moment}}),
+    ]
+    for method, path, what in asked:
+        found = problem(admin.ask(method, path, **what))
+        assert found["code"] == "request_invalid", path
+        assert "years 1 to 9999" in found["errors"][0]["message"]
+
+
 @pytest.mark.parametrize("operation", [one for one in GUARDED if one.method == "GET" and "{" not in one.path], ids=name)
 def test_lists_refuse_cursors_and_limits_that_cannot_be(operation: Operation, admin: Caller) -> None:
     known = {one["name"] for one in operation.spec.get("parameters", [])}

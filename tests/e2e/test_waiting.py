@@ -57,6 +57,17 @@ def test_a_moment_that_cannot_be_computed_is_an_incident_until_it_can(
     at(engineer, workflow, "unpack")
 
 
+@pytest.mark.parametrize("never", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_that_no_clock_will_see_is_an_incident_and_a_hold_ends_as_ever(
+    never: str, admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begun(engineer, timed(admin, until="context.ship_at"), context={"ship_at": never})
+    assert incident(engineer, workflow)["code"] == "expression_failed"
+    for status in ("on_hold", "in_progress"):
+        held = {"status": status, "reason": "looking into it"}
+        assert quality_manager.patch(f"/api/workflows/{workflow['id']}/", held)["status"] == status
+
+
 def test_a_hold_moves_a_timer_by_the_time_held(admin: Person, engineer: Person, quality_manager: Person) -> None:
     workflow = begun(engineer, timed(admin, duration="PT3S"))
     cure = at(engineer, workflow, "cure")

@@ -244,6 +244,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "own_approval": _approved_by_ann,
     "delegated_by_another": _delegated,
     "due_beyond_limit": lambda: _put_off(30, expected_duration="PT8H", max_duration="P1D"),
+    "due_too_far": lambda: _put_off(24 * 36_501, expected_duration="PT8H"),
     "due_in_the_past": lambda: _put_off(-1, expected_duration="PT8H"),
     "four_eyes": lambda: _barred("four_eyes", step="Weld"),
     "not_candidate": lambda: _barred("not_candidate", candidates="role operator"),

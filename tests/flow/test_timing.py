@@ -155,6 +155,7 @@ def test_putting_off_has_its_limits() -> None:
     assert snoozed(scene, 5, reason=" ") == "reason_required"
     assert snoozed(scene, -1) == "due_in_the_past"
     assert snoozed(scene, 25) == "due_beyond_limit"
+    assert snoozed(scene, 24 * 36_501) == "due_too_far"
     scene.do("claim", "bob")
     assert snoozed(scene, 5, "ann") == "already_claimed"
     assert snoozed(scene, 5, "bob") == "snoozed"
