@@ -3,13 +3,15 @@
 No personal data: search attributes bypass payload codecs, and details are shown to whoever may open the Web UI.
 """
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from activities.contract import InstanceInfo
-from models.flow.graph import Graph
+from models.flow.graph import Graph, Step, StepType
 from models.flow.state import State
 from models.flow.status import ExecutionStatus as S
 
@@ -66,8 +68,8 @@ def updates(changed: Mapping[str, Any]) -> list[SearchAttributeUpdate[Any]]:
 def markdown(info: InstanceInfo, state: State, graph: Graph) -> str:
     """Counts per step and what blocks, at most 20,000 bytes."""
     lines = [
-        f"### {info.identifier}: {info.process_name}",
-        f"{info.name}  " if info.name else "",
+        f"### {info.identifier}: {_plain(info.process_name)}",
+        f"{_plain(info.name)}  " if info.name else "",
         f"**{state.status.value.replace('_', ' ')}**, {len(state.tokens)} open, journal at {state.seq}",
         "",
         *_open(state, graph),
@@ -76,18 +78,31 @@ def markdown(info: InstanceInfo, state: State, graph: Graph) -> str:
     return "\n".join(lines)[:19_000]
 
 
+_MARKS = re.compile(r"([\\`*_\[\]<>#~&!])")
+
+
+def _plain(name: str) -> str:
+    """What people called something, shown as they wrote it and never as Markdown, links or pictures."""
+    return _MARKS.sub(r"\\\1", " ".join(name.split()))
+
+
 def _open(state: State, graph: Graph) -> list[str]:
     counts: dict[str, dict[S, int]] = {}
     overdue: dict[str, int] = {}
+    rings: dict[str, datetime] = {}
     for ref, token in state.tokens.items():
         row = counts.setdefault(ref.step, {})
         row[token.status] = row.get(token.status, 0) + 1
         overdue[ref.step] = overdue.get(ref.step, 0) + token.overdue
+        if token.wake_at is not None:
+            rings[ref.step] = min(rings.get(ref.step, token.wake_at), token.wake_at)
     if not counts:
         ends = ", ".join(f"{number} {status}" for status, number in sorted(state.finished.items()))
         return [f"No open execution. Ends: {ends or 'none'}."]
     return [
-        f"- **{step.name}**: {_told(counts[key])}" + (f", {overdue[key]} overdue" if overdue[key] else "")
+        f"- **{_plain(step.name)}**: {_told(counts[key])}"
+        + (f", {overdue[key]} overdue" if overdue[key] else "")
+        + _awaited(step, rings.get(key))
         for key, step in graph.steps.items()
         if key in counts
     ]
@@ -98,11 +113,36 @@ def _told(counts: dict[S, int]) -> str:
     return ", ".join(f"{counts[status]} {status.value.replace('_', ' ')}" for status in _ORDER if status in counts)
 
 
+def _awaited(step: Step, rings: datetime | None) -> str:
+    """What an engine's step waits for, after the counts."""
+    if rings is not None:
+        return f"; the timer rings at {rings:%Y-%m-%d %H:%M} UTC"
+    if step.step_type == StepType.MESSAGE:
+        return f"; waits for the event {_plain(step.config['event']['name'])}"
+    if step.step_type == StepType.AUTOMATIC:
+        return f"; action {_plain(step.config['action']['type'])}"
+    return ""
+
+
 def _blockers(state: State, graph: Graph) -> list[str]:
-    stuck = [(ref, token) for ref, token in state.tokens.items() if token.incident][:20]
-    lines = [f"- **Incident** at {graph.name_of(ref.step)}, subject {ref.subject + 1}" for ref, _ in stuck]
+    stuck: dict[tuple[str, str], list[int]] = {}
+    for ref, token in state.tokens.items():
+        if token.incident:
+            stuck.setdefault((ref.step, token.incident_code), []).append(ref.subject + 1)
+    lines = [
+        f"- **Incident**{f' `{code}`' if code else ''} at {_plain(graph.name_of(step))}, {_numbered(subjects)}"
+        for (step, code), subjects in list(stuck.items())[:20]
+    ]
     lines += [
-        f"- Child `{child_id}` runs for {graph.name_of(child.ref.step)}"
+        f"- Child `{child_id}` runs for {_plain(graph.name_of(child.ref.step))}"
         for child_id, child in list(state.children.items())[:20]
     ]
     return ["", *lines] if lines else []
+
+
+def _numbered(subjects: list[int]) -> str:
+    """`subject 3`, or `3 subjects: 1, 2, 7`, the first twenty of them."""
+    if len(subjects) == 1:
+        return f"subject {subjects[0]}"
+    first = ", ".join(map(str, sorted(subjects)[:20]))
+    return f"{len(subjects)} subjects: {first}" + (", …" if len(subjects) > 20 else "")

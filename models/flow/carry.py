@@ -31,6 +31,10 @@ def carry(state: State) -> dict[str, Any]:
     numbers |= {user: len(numbers) + number for number, user in enumerate(o for o in owners if o not in numbers)}
     marks = {marks: number for number, marks in enumerate(dict.fromkeys(t.marks for t in state.tokens.values()))}
     incidents = {ref: token.incident for ref, token in state.tokens.items() if token.incident}
+    codes: dict[str, list[Ref]] = {}
+    for ref, token in state.tokens.items():
+        if token.incident_code:
+            codes.setdefault(token.incident_code, []).append(ref)
     data = {
         "v": VERSION,
         "instance_id": state.instance_id,
@@ -47,6 +51,11 @@ def carry(state: State) -> dict[str, Any]:
         "incidents": [
             [*place, to_runs(ref.subject for ref in refs), _pack_ids([incidents[ref] for ref in refs])]
             for place, refs in _by_place(incidents).items()
+        ],
+        "incident_codes": [
+            [code, *place, to_runs(ref.subject for ref in refs)]
+            for code, stopped in codes.items()
+            for place, refs in _by_place(stopped).items()
         ],
         "children": _children(state.children),
         "arrived": [[subject, *map(list, arrivals)] for subject, arrivals in sorted(state.arrived.items())],
@@ -83,8 +92,9 @@ def restore(data: Mapping[str, Any]) -> State:
         for *place, subjects, ids in data["incidents"]
         for ref, identity in zip(_refs(place, subjects), _unpack_ids(ids), strict=True)
     }
+    codes = {ref: code for code, *place, subjects in data.get("incident_codes", ()) for ref in _refs(place, subjects)}
     marks = [tuple(_EPOCH + number * _MICROSECOND for number in one) for one in data["marks"]]
-    tokens = dict(_read_tokens(data["tokens"], _unpack_ids(data["users"]), marks, incidents))
+    tokens = dict(_read_tokens(data["tokens"], _unpack_ids(data["users"]), marks, incidents, codes))
     busy: dict[tuple[str, str], int] = {}
     forked: dict[int, tuple[Ref, ...]] = {}
     for ref, token in tokens.items():
@@ -151,7 +161,11 @@ def _tokens(
 
 
 def _read_tokens(
-    rows: Iterable[list[Any]], users: list[str], marks: list[tuple[datetime, ...]], incidents: Mapping[Ref, str]
+    rows: Iterable[list[Any]],
+    users: list[str],
+    marks: list[tuple[datetime, ...]],
+    incidents: Mapping[Ref, str],
+    codes: Mapping[Ref, str],
 ) -> Iterable[tuple[Ref, Token]]:
     for step, visit, branch, status, result, forced, overdue, lot, marked, mark, subjects, *columns in rows:
         refs = _refs((step, visit, branch), subjects)
@@ -168,6 +182,7 @@ def _read_tokens(
                     limit_at=_to_time(limit),
                     overdue=overdue,
                     incident=incidents.get(ref),
+                    incident_code=codes.get(ref, ""),
                     owner=None if owner is None else users[owner],
                     wake_at=_to_time(wake),
                     marks=marks[marked],

@@ -129,11 +129,11 @@ def _apply_beside(state: State, event: ev.BesideEvent) -> None:
 def _apply_notice(state: State, event: ev.NoticedEvent) -> None:
     """What the engine noticed: incidents, messages, actions."""
     match event:
-        case ev.IncidentOpened(ref=ref, incident_id=incident):
-            tokens.change(state, ref, incident=incident)
+        case ev.IncidentOpened(ref=ref, incident_id=incident, code=code):
+            tokens.change(state, ref, incident=incident, incident_code=code)
             state.hops.pop(ref, None)
         case ev.IncidentResolved(ref=ref, hop=hop):
-            tokens.change(state, ref, incident=None)
+            tokens.change(state, ref, incident=None, incident_code="")
             if hop and ref in state.tokens:
                 state.hops[ref] = None
         case ev.TimerSet(ref=ref, wake_at=wake_at):

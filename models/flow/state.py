@@ -38,6 +38,8 @@ class Token:
     limit_at: datetime | None = None
     overdue: bool = False
     incident: str | None = None
+    incident_code: str = ""
+    """Why it stopped; empty where a release carried it here that did not know."""
     owner: str | None = None
     """Who delegated it and gets it back."""
     wake_at: datetime | None = None

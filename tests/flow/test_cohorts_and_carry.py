@@ -111,6 +111,7 @@ TOKENS = st.builds(
     limit_at=TIMES,
     overdue=st.booleans(),
     incident=st.sampled_from([None, uuid_of(7), "not-a-uuid"]),
+    incident_code=st.sampled_from(["", "no_route", "action_failed"]),
     owner=USERS,
     wake_at=TIMES,
     marks=st.sampled_from([(), (NOW,), (NOW, NOW + timedelta(hours=1))]),
@@ -200,6 +201,7 @@ def test_ten_thousand_incidents_in_ten_thousand_hands_fit() -> None:
             status=S.IN_PROGRESS,
             assignee=anybody(),
             incident=anybody(),
+            incident_code="visit_limit_reached",
             due_at=due,
             limit_at=due + timedelta(days=2),
             marks=(NOW, NOW + timedelta(hours=n % 8)),
@@ -258,6 +260,14 @@ def test_the_form_of_today_stays_readable() -> None:
     assert state.hops == {Ref(1, "a"): None}
     assert state.children == {"c": Child(ref=Ref(3, "a"), requirement="p", started=True)}
     assert restore(carry(state)) == state
+
+
+def test_a_run_that_was_begun_before_incidents_had_their_codes_goes_on() -> None:
+    ref = Ref(0, "a")
+    state = State(instance_id=INSTANCE, tokens={ref: Token(incident=uuid_of(7), incident_code="no_route")})
+    written = carry(state)
+    del written["incident_codes"]
+    assert restore(written).tokens == {ref: Token(incident=uuid_of(7))}
 
 
 def test_a_restored_state_goes_on() -> None:
