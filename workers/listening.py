@@ -38,6 +38,10 @@ class Listener:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    def ring(self) -> None:
+        """Wake whoever waits, as a notice would."""
+        self._rang.set()
+
     async def wait(self, seconds: float, stop: asyncio.Event) -> None:
         """Return at a notice, at `stop`, or after `seconds`."""
         waiters = [asyncio.create_task(self._rang.wait()), asyncio.create_task(stop.wait())]

@@ -4,7 +4,7 @@ A claim is a lease: it moves `next_attempt_at` into the future and commits, so t
 only delays the message. Who settles after its lease ran out finds `attempts` moved on and writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -34,6 +34,7 @@ _CLAIM = text(
                row_number() OVER (PARTITION BY tenant_id, coalesce(webhook_id, channel_id, user_id), digest
                                   ORDER BY next_attempt_at, id) AS n
         FROM notification_delivery WHERE state IN ('pending', 'failed') AND next_attempt_at <= :now
+          AND coalesce(webhook_id, channel_id, user_id) <> ALL(:busy)
     ), picked AS (
         SELECT d.tenant_id, d.id FROM notification_delivery d JOIN due USING (tenant_id, id)
         WHERE (due.n <= :at_once OR due.digest <> '')
@@ -43,7 +44,8 @@ _CLAIM = text(
     )
     UPDATE notification_delivery d SET next_attempt_at = :until, attempts = d.attempts + 1
     FROM picked WHERE (d.tenant_id, d.id) = (picked.tenant_id, picked.id)
-    RETURNING d.tenant_id, d.id, d.channel, d.user_id, d.digest, d.attempts
+    RETURNING d.tenant_id, d.id, d.channel, coalesce(d.webhook_id, d.channel_id, d.user_id) AS receiver, d.digest,
+              d.attempts
     """
 )
 _EMAILS = text(
@@ -142,7 +144,8 @@ class Claimed:
     tenant_id: UUID
     id: UUID
     channel: str
-    user_id: UUID | None
+    receiver: UUID
+    """The webhook, the room or the person."""
     digest: str
     attempts: int
 
@@ -163,9 +166,11 @@ class Result:
     switch_off: bool = False
 
 
-async def claim_due(session: AsyncSession, now: datetime, limit: int) -> list[Claimed]:
-    """Take messages that are due; as the system role, in a transaction of its own."""
-    keys = {"now": now, "until": now + LEASE, "limit": limit, "at_once": MOST_AT_ONCE_TO_ONE}
+async def claim_due(session: AsyncSession, now: datetime, limit: int, busy: Collection[UUID] = ()) -> list[Claimed]:
+    """Take messages that are due, none for who is `busy`; as the system role, in a transaction of its own."""
+    keys = {
+        "now": now, "until": now + LEASE, "limit": limit, "at_once": MOST_AT_ONCE_TO_ONE, "busy": list(busy),
+    }  # fmt: skip
     return [Claimed(**row) for row in await fetch(session, _CLAIM, **keys)]
 
 

@@ -419,3 +419,31 @@ async def test_a_courier_that_is_told_to_stop_does_not_wait_for_a_slow_receiver(
     receiver._take = taking  # type: ignore[method-assign]
     assert await desk.deliver() == 1
     assert [one["state"] for one in await shown(desk, webhook)] == ["sent"]
+
+
+async def test_a_receiver_that_does_not_answer_keeps_nobody_else_waiting(desk: Desk, receiver: Receiver) -> None:
+    await hook(desk, receiver.url("/slow"))
+    await happen(desk, "execution_completed")
+    await desk.consume()
+    arrived, slow, served, taking = threading.Event(), threading.Event(), threading.Event(), receiver._take
+
+    def hold(posted: Any) -> int:
+        if posted.path == "/quick":
+            served.set()
+        else:
+            arrived.set()
+            slow.wait(30)
+        return taking(posted)
+
+    receiver._take = hold  # type: ignore[method-assign]
+    stop = asyncio.Event()
+    courier = Courier(system=desk.system, app=desk.app, settings=desk.settings, box=desk.box, clock=desk.clock)
+    running = asyncio.create_task(courier.run(stop))
+    assert await asyncio.to_thread(arrived.wait, 30)
+    await hook(desk, receiver.url("/quick"))
+    await happen(desk, "execution_completed", first=2)
+    await desk.consume()
+    assert await asyncio.to_thread(served.wait, 10)
+    slow.set()
+    stop.set()
+    await running

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -59,44 +60,65 @@ class Courier:
         self._box = box
         self._clock = clock
         self._pauses = settings.retry_pauses
+        self._talks: dict[asyncio.Task[None], UUID] = {}
+        self._freed: Callable[[], None] = lambda: None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver whenever something may be due, and look once a second."""
-        async with Listener(self._system, NOTICES_CHANNEL) as listener:
-            while not stop.is_set():
-                try:
-                    while not stop.is_set() and await self._deliver_until(stop):
-                        pass
-                except Exception:
-                    log.exception("deliveries could not be read or settled; trying again")
-                await listener.wait(POLL_SECONDS, stop)
+        """Deliver whenever something may be due, and look once a second and when a receiver has been talked to.
 
-    async def _deliver_until(self, stop: asyncio.Event) -> int:
-        """Deliver once; at the end of the process what is being said gets a moment to come to its end.
-
-        What is broken off then goes out again when its lease is over.
+        Whoever answers slowly keeps nobody else waiting. At the end of the process what is being said gets a moment to
+        come to its end; what is broken off goes out again when its lease is over.
         """
-        delivering, stopping = asyncio.create_task(self.deliver_once()), asyncio.create_task(stop.wait())
-        await asyncio.wait({delivering, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not delivering.done():
-            await asyncio.wait({delivering}, timeout=self._settings.shutdown_seconds)
-        if not delivering.done():
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
-            return 0
-        return delivering.result()
+        async with Listener(self._system, NOTICES_CHANNEL) as listener:
+            self._freed = listener.ring
+            try:
+                while not stop.is_set():
+                    try:
+                        while not stop.is_set() and await self._take_up():
+                            pass
+                    except Exception:
+                        log.exception("deliveries could not be read; trying again")
+                    await listener.wait(POLL_SECONDS, stop)
+                if self._talks:
+                    await asyncio.wait(self._talks, timeout=self._settings.shutdown_seconds)
+            finally:
+                await self._break_off()
 
     async def deliver_once(self) -> int:
-        """Deliver what is due now.
+        """Deliver what is due now, to the end.
 
         Returns:
             How many messages were claimed.
         """
+        claimed = await self._take_up()
+        await asyncio.gather(*self._talks)
+        return claimed
+
+    async def _take_up(self) -> int:
+        """Begin to deliver what is due, as far as there is room, but not to whom one is still talking."""
+        room = AT_ONCE - len(self._talks)
+        if not room:
+            return 0
         async with system_session(self._system) as session:
-            claimed = await claim_due(session, self._clock(), AT_ONCE)
-        await asyncio.gather(*(self._deliver(group) for group in _groups(claimed)))
+            claimed = await claim_due(session, self._clock(), room, busy=set(self._talks.values()))
+        for group in _groups(claimed):
+            talk = asyncio.create_task(self._deliver(group))
+            self._talks[talk] = group[0].receiver
+            talk.add_done_callback(self._over)
         return len(claimed)
+
+    def _over(self, talk: asyncio.Task[None]) -> None:
+        receiver = self._talks.pop(talk)
+        if not talk.cancelled() and (error := talk.exception()) is not None:
+            log.error("a delivery could not be settled; it goes out again", exc_info=error)
+        if receiver not in self._talks.values():
+            self._freed()
+
+    async def _break_off(self) -> None:
+        talks = tuple(self._talks)
+        for talk in talks:
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
 
     async def _deliver(self, group: Sequence[Claimed]) -> None:
         """Deliver one message, or the e-mails of one digest together."""
@@ -156,6 +178,6 @@ def _groups(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
     """E-mails that wait for the same digest of the same person together, everything else alone."""
     found: dict[object, list[Claimed]] = {}
     for one in claimed:
-        together = (one.tenant_id, one.user_id, one.digest) if one.digest else one.id
+        together = (one.tenant_id, one.receiver, one.digest) if one.digest else one.id
         found.setdefault(together, []).append(one)
     return list(found.values())
