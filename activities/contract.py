@@ -5,18 +5,17 @@ All values are JSON-ready through the Pydantic data converter.
 """
 
 import json
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zlib import compress, decompress
 
 from pydantic import Discriminator, TypeAdapter
 
 from models.flow.batch import Outcome
 from models.flow.cohorts import Cohort as CoreCohort
 from models.flow.events import Event
+from models.flow.packing import LARGEST, pack, unpack
 from models.flow.state import Ref
 
 LOAD_INSTANCE = "load_instance"
@@ -117,11 +116,11 @@ class Loaded:
     def slim(self) -> "Loaded":
         """The same, as small as it may have to be."""
         text = json.dumps(self.graph, ensure_ascii=False).encode()
-        return self if len(text) <= LARGE_TEXT else replace(self, graph={}, packed=_pack(text))
+        return self if len(text) <= LARGE_TEXT else replace(self, graph={}, packed=pack(text))
 
     def process(self) -> Mapping[str, Any]:
         """The process version's JSON."""
-        return json.loads(_unpack(self.packed)) if self.packed else self.graph
+        return json.loads(unpack(self.packed)) if self.packed else self.graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +275,7 @@ class Recorded:
         text = _COHORTS.dump_json(self.cohorts)
         if weight <= LARGE and len(text) <= LARGE_TEXT:
             return self
-        return replace(self, cohorts=(), packed=_pack(text))
+        return replace(self, cohorts=(), packed=pack(text))
 
     @property
     def fits(self) -> bool:
@@ -289,23 +288,15 @@ class Recorded:
 
     def happened(self) -> tuple[CoreCohort, ...]:
         """The cohorts as the core knows them."""
-        cohorts = _COHORTS.validate_json(_unpack(self.packed)) if self.packed else self.cohorts
+        cohorts = _COHORTS.validate_json(unpack(self.packed)) if self.packed else self.cohorts
         return tuple(cohort.core() for cohort in cohorts)
 
 
 LARGE, EVENT_WEIGHT = 2_000, 30
 """From which weight on an answer is compressed; what an event weighs, compared with the number of a subject."""
-LARGE_TEXT, LARGEST = 64 * 1024, 1024 * 1024
-"""From how many bytes on it is compressed whatever it weighs; how many it may have then."""
+LARGE_TEXT = 64 * 1024
+"""From how many bytes on it is compressed whatever it weighs."""
 _COHORTS: TypeAdapter[tuple[Cohort, ...]] = TypeAdapter(tuple[Cohort, ...])
-
-
-def _pack(text: bytes) -> str:
-    return b64encode(compress(text, level=1)).decode()
-
-
-def _unpack(packed: str) -> bytes:
-    return decompress(b64decode(packed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,12 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.flow.canonical import canonical
+from models.flow.packing import LARGEST, pack
 from models.store.connectors import connector_in_use
 from models.store.effectivity import IN_FORCE
 from models.store.errors import NotFoundError, StoreError
+from models.store.freezing import with_definitions
 from models.store.named_people import unknown_people
 from models.store.process_lookup import get_process, latest_approved
 from models.store.references import as_uuid
@@ -24,10 +27,11 @@ async def unusable_references(session: AsyncSession, process: Process) -> list[J
     """A problem for each thing that a version names in vain.
 
     These are roles and users that there are not, processes that it could never start, being not in force or for other
-    subjects, and connectors that are not there.
+    subjects, and connectors that are not there. And one where it is too large for a workflow.
     """
     own = await session.get_one(SubjectType, (process.tenant_id, process.subject_type_id))
-    problems = await unknown_people(session, process.tenant_id, process.graph)
+    problems = await _too_large(session, process)
+    problems += await unknown_people(session, process.tenant_id, process.graph)
     for number, step in enumerate(process.graph.get("steps") or ()):
         for place, requirement in enumerate(step.get("requirements") or ()):
             config = requirement.get("config") or {}
@@ -39,6 +43,19 @@ async def unusable_references(session: AsyncSession, process: Process) -> list[J
             action = (step.get("config") or {}).get("action") or {}
             problems += await _of_action(session, process, own.key, action, f"steps[{number}].config.action")
     return problems
+
+
+async def _too_large(session: AsyncSession, process: Process) -> list[Json]:
+    """A version is handed to every workflow of it whole, with the catalogues' entries that it names."""
+    text = canonical(await with_definitions(session, process.tenant_id, process.graph)).encode()
+    size = len(pack(text))
+    if size <= LARGEST:
+        return []
+    message = (
+        f"The process has {len(text)} bytes, {size} once compressed; a workflow can be handed {LARGEST}. Shorten its "
+        "instructions and forms, keep pictures as documents, or split it; one process may start another."
+    )
+    return [{"code": "process_too_large", "path": "", "message": message}]
 
 
 async def _of_action(

@@ -1,5 +1,8 @@
 """Templates, drafts, validation and approval."""
 
+from collections.abc import Iterator
+from itertools import count, repeat
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -244,6 +247,26 @@ def test_where_the_own_network_is_open_a_webhook_may_lead_into_it_but_has_to_be_
 
     assert codes("http://127.0.0.1:8080/orders") == codes("http://erp/orders") == []
     assert codes("ftp://erp/orders") == codes("http:///orders") == ["target_refused"]
+
+
+def test_a_process_that_no_workflow_could_be_handed_is_told_so_before_it_is_in_force(admin: Caller) -> None:
+    def wordy(instructions: Iterator[str]) -> Json:
+        body = process_body()
+        signed = {"requirement_type": "signature", "name": "Sign"}
+        body["graph"]["steps"][0]["requirements"] = [{**signed, "description": next(instructions)} for _ in range(100)]
+        body["graph"]["steps"].insert(0, {**body["graph"]["steps"][0], "key": "prepare"})
+        return body
+
+    dice = Random(7)
+    noise = (dice.randbytes(5_000).hex() for _ in count())
+    draft = admin.post("/api/processes/", wordy(noise), 201)
+    path = f"/api/processes/{draft['id']}/"
+    (problem,) = admin.post(f"{path}validate/")["problems"]
+    assert (problem["code"], problem["path"]) == ("process_too_large", "")
+    for act in ("submit", "approve"):
+        assert admin.post(f"{path}{act}/", {}, 422)["problems"] == [problem]
+    admin.patch(path, {"graph": wordy(repeat("Hold it with both hands. " * 400))["graph"]})
+    assert admin.post(f"{path}validate/") == {"valid": True, "problems": []}
 
 
 def test_lists_are_narrowed_down_and_paged(admin: Caller) -> None:
