@@ -59,7 +59,7 @@ _EARLIER = text(
 )
 _AROUND = text(
     """
-    SELECT w.subject_no, s.identifier, s.title, s.attributes, t.key AS type, i.context, i.owner_id
+    SELECT w.subject_no, s.id AS subject_id, s.identifier, s.title, s.attributes, t.key AS type, i.context, i.owner_id
     FROM workflow_subject w
     JOIN workflow_instance i ON (i.tenant_id, i.id) = (w.tenant_id, w.instance_id)
     JOIN subject s ON (s.tenant_id, s.id) = (w.tenant_id, w.subject_id)
@@ -377,10 +377,10 @@ def _is_candidate(person: Someone, rule: Assignment, around: Mapping[str, Any]) 
 
 def _holds(expression: str, person: Someone, around: Mapping[str, Any]) -> bool:
     """Whether the rule makes the person a candidate. One that cannot be evaluated makes nobody one."""
-    subject = {"type": around.get("type"), "identifier": around.get("identifier"), "title": around.get("title")}
+    subject = {name: around.get(name) for name in ("type", "identifier", "title")}
     values = {
         "user": {"id": str(person.id), "username": person.username, "roles": sorted(person.roles)},
-        "subject": {**subject, "attributes": around.get("attributes") or {}},
+        "subject": {"id": around.get("subject_id"), **subject, "attributes": around.get("attributes") or {}},
         "context": around.get("context") or {},
     }
     try:

@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from models.decisions.unary_tests import NotTranslatedError, Tests, cell_of, read_output, read_tests
 from models.flow.routing_shape import MAX_COLUMNS, MAX_RULES
 from models.requirements.expressions import LONGEST, problem_in
+from models.requirements.scopes import OF_A_STEP, misnamed
 from models.store.refusals import DmnInvalidError, DmnUnsupportedError
 
 Json = dict[str, Any]
@@ -27,10 +28,6 @@ NAMESPACES: Final = (
     "https://www.omg.org/spec/DMN/20191111/MODEL/",
 )
 """1.1, 1.2, 1.3."""
-VARIABLES: Final = frozenset(
-    {"subject", "context", "instance", "execution", "form", "measurements", "quality", "steps", "now"}
-)
-"""What an expression sees; see `models.decisions.world`."""
 MOST_PROBLEMS: Final = 100
 _POLICIES: Final = {"UNIQUE": "unique", "FIRST": "first", "COLLECT": "collect"}
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/.*)?feel(?:/[0-9]+)?/?", re.IGNORECASE)
@@ -154,14 +151,14 @@ def _input(column: Element, place: str, kinds: frozenset[str], found: _Found, na
         found.add(f"the input '{written[:100]}' is not a path of names such as subject.attributes.size", column=place)
         return {}
     path = "".join(written.split())
-    if path.partition(".")[0] not in VARIABLES:
+    if path.partition(".")[0] not in OF_A_STEP:
         if not names_from:
-            known = ", ".join(sorted(VARIABLES))
+            known = ", ".join(sorted(OF_A_STEP))
             found.add(f"'{path[:100]}' begins with none of {known}; say with names_from where it is", column=place)
             return {}
         path = f"{names_from}.{path}"
     translated = _translated(path, kinds)
-    if problem := problem_in(translated):
+    if problem := problem_in(translated) or misnamed(translated, OF_A_STEP):
         found.add(f"the input '{path[:100]}' is no expression here: {problem}", column=place)
     label = (column.get("label") or "").strip()[:200]
     return {"expression": translated, **({"label": label} if label else {})}

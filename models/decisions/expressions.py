@@ -6,19 +6,20 @@ from typing import Any
 
 from models.decisions.tables import test_of
 from models.requirements.expressions import members_of, problem_in
+from models.requirements.scopes import OF_A_CELL, OF_A_STEP, OF_AN_ASSIGNMENT, Scope, misnamed
 
 Json = dict[str, Any]
-Found = Iterator[tuple[str, str]]
-"""Path and expression."""
+Found = Iterator[tuple[str, str, Scope]]
+"""Path, expression, and the names that it may use."""
 
 
 def expression_problems(graph: Any) -> list[dict[str, str]]:
-    """Expressions that do not parse, could run too long, or name no step, as problems with their paths."""
+    """Expressions that do not parse, could run too long, or name what there is not, as problems with their paths."""
     steps = {str(step.get("key")) for step in _objects(graph, "steps")}
     return [
         {"code": "expression_invalid", "path": path, "message": problem}
-        for path, expression in _all(graph)
-        if (problem := problem_in(expression) or _no_step(expression, steps)) is not None
+        for path, expression, scope in _all(graph)
+        if (problem := problem_in(expression) or misnamed(expression, scope) or _no_step(expression, steps)) is not None
     ]
 
 
@@ -44,6 +45,7 @@ def _all(graph: Any) -> Found:
 
 
 def _of_step(config: Mapping[str, Any], path: str) -> Found:
+    yield from _texts(config.get("assignment"), f"{path}.assignment", "rule", scope=OF_AN_ASSIGNMENT)
     yield from _texts(config.get("timer"), f"{path}.timer", "until")
     yield from _texts(config.get("event"), f"{path}.event", "key")
     action = config.get("action")
@@ -61,14 +63,14 @@ def _of_step(config: Mapping[str, Any], path: str) -> Found:
         cells = rule.get("when")
         for place, cell in enumerate(cells if isinstance(cells, list) else []):
             if isinstance(cell, str) and (test := test_of(cell)) is not None:
-                yield f"{path}.decision_table.rules[{number}].when[{place}]", test
+                yield f"{path}.decision_table.rules[{number}].when[{place}]", test, OF_A_CELL
 
 
-def _texts(holder: Any, path: str, *names: str) -> Found:
+def _texts(holder: Any, path: str, *names: str, scope: Scope = OF_A_STEP) -> Found:
     for name in names:
         value = holder.get(name) if isinstance(holder, Mapping) else None
         if isinstance(value, str) and value.strip():
-            yield f"{path}.{name}", value
+            yield f"{path}.{name}", value, scope
 
 
 def _objects(holder: Any, name: str) -> list[Json]:

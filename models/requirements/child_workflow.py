@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, text
 from models.flow.nesting import OnFailure
 from models.requirements.base import Asked, Config, ConfigProblem, Gate, Json, Key, Look, RequirementKind
 from models.requirements.expressions import problem_in
+from models.requirements.scopes import OF_A_RULE, misnamed, of_a_candidate
 from models.store.reading import fetch
 from models.tables import StepExecution
 
@@ -119,15 +120,15 @@ class ChildWorkflowKind(RequirementKind):
 
 
 def rule_problems(subjects: GivenSubjects) -> Iterable[ConfigProblem]:
-    """Expressions of a rule that cannot run."""
+    """Expressions of a rule that cannot run, or use a name that means nothing there."""
     if not isinstance(subjects, SubjectsFound):
         return
     rule = subjects.rule
-    expressions = {f"/subjects/rule/equal/{name}": one for name, one in rule.equal.items()}
+    expressions = {f"/subjects/rule/equal/{name}": (one, OF_A_RULE) for name, one in rule.equal.items()}
     if rule.where is not None:
-        expressions["/subjects/rule/where"] = rule.where
-    for pointer, expression in expressions.items():
-        problem = problem_in(expression)
+        expressions["/subjects/rule/where"] = rule.where, of_a_candidate(rule.type)
+    for pointer, (expression, scope) in expressions.items():
+        problem = problem_in(expression) or misnamed(expression, scope)
         if problem is not None:
             yield ConfigProblem("config_invalid", pointer, problem)
 

@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping, text
 from models.requirements.base import Asked, Config, ConfigProblem, Giving, Json, Key, Look, RequirementKind, invalid
 from models.requirements.expressions import ExpressionError, evaluate, problem_in
 from models.requirements.named_checks import ask_site, still_missing
+from models.requirements.scopes import OF_A_CHECK, misnamed
 from models.store.canonical import canonical
 from models.store.reading import fetch
 
@@ -76,7 +77,7 @@ class CustomKind(RequirementKind):
             return
         if config.check:
             return
-        problem = problem_in(config.expression)
+        problem = problem_in(config.expression) or misnamed(config.expression, OF_A_CHECK)
         if problem is not None:
             yield ConfigProblem("config_invalid", "/expression", problem)
 

@@ -49,6 +49,11 @@ _TEXT = re.compile(
 )
 """Comments and texts of all kinds: raw ones know no escapes. What is hidden in one must not hide what follows it."""
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*$")
+_BINDING = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(?P<name>[A-Za-z_]\w*)\s*,")
+_TYPES: Final = frozenset(
+    {"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint", "optional"}
+)
+"""Names of CEL itself."""
 _GROWING = re.compile(r"\+|\b(?:map|matches)\s*\(")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _HIDDEN: Final = "\0"
@@ -124,6 +129,16 @@ def members_of(expression: str, variable: str) -> tuple[str, ...]:
         if name is not None and one["call"] is None and not bare[: one.start()].rstrip().endswith("."):
             found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+def variables_of(expression: str) -> tuple[str, ...]:
+    """The variables that an expression looks at, in alphabetical order, without those that it makes itself.
+
+    Raises:
+        ExpressionError: it does not parse.
+    """
+    bound = {one["name"] for one in _BINDING.finditer(_TEXT.sub(" ", expression))}
+    return tuple(sorted(set(_compiled(expression).variables()) - bound - _TYPES))
 
 
 def evaluate(expression: str, values: Mapping[str, Any]) -> Any:

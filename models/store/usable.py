@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.canonical import canonical
 from models.flow.packing import LARGEST, pack
+from models.flow.policies import LevelAction
 from models.store.connectors import connector_in_use
 from models.store.effectivity import IN_FORCE
 from models.store.errors import NotFoundError, StoreError
@@ -42,6 +43,7 @@ async def unusable_references(session: AsyncSession, process: Process) -> list[J
         if step.get("step_type") == "automatic":
             action = (step.get("config") or {}).get("action") or {}
             problems += await _of_action(session, process, own.key, action, f"steps[{number}].config.action")
+        problems += await _of_levels(session, process, own.key, step.get("config") or {}, f"steps[{number}].config")
     return problems
 
 
@@ -58,21 +60,39 @@ async def _too_large(session: AsyncSession, process: Process) -> list[Json]:
     return [{"code": "process_too_large", "path": "", "message": message}]
 
 
+async def _of_levels(
+    session: AsyncSession, process: Process, own: str, config: Mapping[str, Any], path: str
+) -> list[Json]:
+    """What a level of escalation starts is given the subjects that are late."""
+    problems = []
+    for number, level in enumerate((config.get("escalation") or {}).get("levels") or ()):
+        if level.get("action") == LevelAction.START_PROCESS:
+            place = f"{path}.escalation.levels[{number}]"
+            problems += await _of_start(session, process, own, {"process": level["process_key"]}, place, "process_key")
+    return problems
+
+
 async def _of_action(
     session: AsyncSession, process: Process, own: str, action: Mapping[str, Any], path: str
 ) -> list[Json]:
     if action.get("type") == "start_process":
         field = "process_id" if action.get("process_id") else "process"
-        try:
-            started = await _started(session, process, action)
-        except StoreError as error:
-            return [{"code": "process_unusable", "path": f"{path}.{field}", "message": error.message}]
-        return await _not_startable(session, started, action.get("subjects"), own, path, field)
+        return await _of_start(session, process, own, action, path, field)
     key = action.get("connector")
     if key is None or await connector_in_use(session, process.tenant_id, str(key)) is not None:
         return []
     message = f"There is no connector '{key}'. Have an administrator add it, or name another one."
     return [{"code": "connector_unknown", "path": f"{path}.connector", "message": message}]
+
+
+async def _of_start(
+    session: AsyncSession, process: Process, own: str, asked: Mapping[str, Any], path: str, field: str
+) -> list[Json]:
+    try:
+        started = await _started(session, process, asked)
+    except StoreError as error:
+        return [{"code": "process_unusable", "path": f"{path}.{field}", "message": error.message}]
+    return await _not_startable(session, started, asked.get("subjects"), own, path, field)
 
 
 async def _started(session: AsyncSession, process: Process, action: Mapping[str, Any]) -> Process:
@@ -102,7 +122,8 @@ async def _not_startable(
         return [{"code": "child_not_approved", "path": f"{path}.{field}", "message": message}]
     if given != kind.key:
         message = f"'{started.name}' takes subjects of type {kind.key}, not {given}."
-        return [{"code": "child_subject_mismatch", "path": f"{path}.subjects", "message": message}]
+        where = field if field == "process_key" else "subjects"
+        return [{"code": "child_subject_mismatch", "path": f"{path}.{where}", "message": message}]
     return []
 
 

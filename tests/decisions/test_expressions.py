@@ -69,3 +69,47 @@ def test_an_expression_names_only_steps_that_are_there() -> None:
 def test_what_is_like_no_step_is_refused_without_a_guess() -> None:
     (found,) = expression_problems(raw_graph(step("a", config={"timer": {"until": 'steps["zzz"].result'}}), end()))
     assert found["message"] == "There is no step with the key 'zzz' in this process."
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("subjct.attributes.size > 5", "There is no 'subjct' here. Did you mean subject?"),
+        ("subject.atributes.size > 5", "'subject' has no 'atributes'. Did you mean attributes?"),
+        ('execution["visits"] > 1', "'execution' has no 'visits'."),
+        ("evidence.ok", "There is no 'evidence' here."),
+        ("context.lots.filter(lot, lots.ok).size() > 0", "There is no 'lots' here."),
+    ],
+)
+def test_an_expression_uses_only_names_that_are_there(expression: str, told: str) -> None:
+    found = expression_problems(drawing(expression))
+    assert len(found) == 8
+    assert all(one["code"] == "expression_invalid" and one["message"].startswith(told) for one in found), found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "context.lots.exists(lot, lot.ok && lot.parts.all(part, part in context.known))",
+        "type(context.size) in [int, double, string, bool, list, map, bytes, uint, null_type, type]",
+        'has(subject.attributes.nested.deeply) && subject["title"] != "" && execution.due_at > now',
+        "optional.of(form.size).hasValue() || size(quality) > 0 || instance.name == 'subjct'",
+        "context.exists(subject, subject.whatever)",
+    ],
+)
+def test_names_that_an_expression_makes_itself_or_cel_has_are_no_mistake(expression: str) -> None:
+    assert expression_problems(drawing(expression)) == []
+
+
+def test_the_rule_of_an_assignment_sees_the_person() -> None:
+    def told(rule: str) -> list[tuple[str, str]]:
+        graph = raw_graph(step("a", config={"assignment": {"rule": rule}}), end())
+        return [(one["path"], one["message"].partition(" Known")[0]) for one in expression_problems(graph)]
+
+    path = "steps[0].config.assignment.rule"
+    assert told("'welder' in user.roles && user.username != context.author && subject.attributes.grade == 'A'") == []
+    assert told("'welder' in user.rols") == [
+        (path, "'user' has no 'rols'. Did you mean roles? It has id, username, roles.")
+    ]
+    assert told("form.author == user.id") == [(path, "There is no 'form' here.")]
+    assert told("user.roles.size(") != []

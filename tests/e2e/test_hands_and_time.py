@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.drawing import edge, step
+from tests.e2e.drawing import approved, edge, step
 from tests.e2e.people import Json, Person, new_person
 
 WHY = "she is on leave until Monday"
@@ -20,13 +20,10 @@ END = step("stock", is_terminal=True, terminal_status="in_stock")
 
 def begun(admin: Person, *parts: Json, count: int = 1, **fields: Any) -> Json:
     """A running workflow of a new approved process."""
-    graph = {"steps": [one for one in parts if "key" in one], "edges": [one for one in parts if "from_step" in one]}
-    draft = admin.post(
-        "/api/processes/",
-        {"name": f"Hands {uuid4().hex[:6]}", "category": "manufacturing", "subject_type": "Part", "graph": graph},
-        expect=201,
-    )
-    process = admin.post(f"/api/processes/{draft['id']}/approve/")
+    return started(admin, approved(admin, *parts), count, **fields)
+
+
+def started(admin: Person, process: Json, count: int = 1, **fields: Any) -> Json:
     subjects = [{"subject_type": "Part", "identifier": f"SN-{uuid4().hex[:8]}"} for _ in range(count)]
     body = {"process": process["id"], "subjects": subjects, **fields}
     workflow: Json = admin.post("/api/workflows/", body, expect=201)
@@ -228,12 +225,12 @@ def test_a_ladder_reminds_escalates_and_takes_the_escalation_edge(admin: Person,
 
 
 def test_a_level_starts_a_process_for_what_is_late_and_says_where_it_cannot(admin: Person, olga: Person) -> None:
-    analysis = begun(admin, step("why"), END)["process"]
-    levels = [
-        {"action": "start_process", "process_key": analysis["key"]},
-        {"action": "start_process", "process_key": "nowhere"},
-    ]
-    workflow = begun(admin, step("weld", expected_duration="PT1S", config={"escalation": {"levels": levels}}), END)
+    analysis, given_up = (begun(admin, step("why"), END)["process"] for _ in range(2))
+    levels = [{"action": "start_process", "process_key": one["key"]} for one in (analysis, given_up)]
+    late = step("weld", expected_duration="PT1S", config={"escalation": {"levels": levels}})
+    process = approved(admin, late, END)
+    admin.post(f"/api/processes/{given_up['id']}/retire/", {"reason": "nobody analyses like this any more"})
+    workflow = started(admin, process)
     weld = at(admin, workflow, "weld")
     (child,) = eventually(lambda: admin.get(f"/api/workflows/{workflow['id']}/")["children"])
     assert child["name"].startswith("Escalation level 1 of Weld")
