@@ -76,6 +76,6 @@ async def import_decision_tables(
         Query(description="Where names are that are no variable of an expression: `season` as `context.season`."),
     ] = None,
 ) -> Any:
-    """Translate every decision table of a DMN 1.1, 1.2 or 1.3 file. All or nothing; nothing is stored."""
+    """Translate every decision table of a file in DMN 1.1 to 1.5. All or nothing; nothing is stored."""
     tables = await to_thread.run_sync(lambda: tables_of(content, names_from=names_from or ""))
     return JSONResponse({"tables": tables})

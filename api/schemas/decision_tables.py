@@ -24,7 +24,7 @@ DMN_BODY: Final = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/xml": {"schema": {"type": "string", "description": "DMN 1.1, 1.2 or 1.3; 1 MiB at most."}},
+            "application/xml": {"schema": {"type": "string", "description": "DMN 1.1 to 1.5; 1 MiB at most."}},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

@@ -1,4 +1,4 @@
-"""Decision tables of DMN 1.1, 1.2 and 1.3 as `config.decision_table` of a step; no session, no clock.
+"""Decision tables of DMN 1.1 to 1.5 as `config.decision_table` of a step; no session, no clock.
 
 Only what means the same here is taken over. Everything else is a problem with its table, rule and column: a table that
 decides slightly differently than in the tool that it was drawn in would be worse than none. Elements and attributes
@@ -26,8 +26,10 @@ NAMESPACES: Final = (
     "http://www.omg.org/spec/DMN/20151101/dmn.xsd",
     "http://www.omg.org/spec/DMN/20180521/MODEL/",
     "https://www.omg.org/spec/DMN/20191111/MODEL/",
+    "https://www.omg.org/spec/DMN/20211108/MODEL/",
+    "https://www.omg.org/spec/DMN/20230324/MODEL/",
 )
-"""1.1, 1.2, 1.3."""
+"""1.1 to 1.5; decision tables are the same in all of them."""
 MOST_PROBLEMS: Final = 100
 _POLICIES: Final = {"UNIQUE": "unique", "FIRST": "first", "COLLECT": "collect"}
 _FEEL = re.compile(r"(?:https?://www\.omg\.org/spec/.*)?feel(?:/[0-9]+)?/?", re.IGNORECASE)
@@ -88,7 +90,7 @@ def _parsed(content: bytes) -> Element:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise DmnInvalidError(detail=f"it is not plain XML ({str(error)[:200]})") from error
     if root.tag not in {f"{{{one}}}definitions" for one in NAMESPACES}:
-        raise DmnInvalidError(detail="it does not begin with the definitions of DMN 1.1, 1.2 or 1.3")
+        raise DmnInvalidError(detail="it does not begin with the definitions of DMN 1.1 to 1.5")
     return root
 
 

@@ -1,7 +1,8 @@
 """Unary tests and literals of FEEL (DMN 1.3, chapter 10.3) as cells of a decision table; nothing but text goes in.
 
 What is translated: `-`, literals, comparisons, intervals, lists of those with commas, `not(…)`, `date("2026-01-01")`
-and `null`. A date stands for its day in UTC; the input of its column is a moment (see `models.decisions.dmn`).
+or `@"2026-01-01"`, and `null`. A date stands for its day in UTC; the input of its column is a moment (see
+`models.decisions.dmn`).
 """
 
 import json
@@ -17,7 +18,7 @@ Cell = str | int | float | bool
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>-?\s*(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?!\w))'
-    r"|(?P<word>[A-Za-z_]\w*)|(?P<sign><=|>=|\.\.|[<>\[\](),]))",
+    r"|(?P<word>[A-Za-z_]\w*)|(?P<sign><=|>=|\.\.|[<>\[\](),@]))",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{6})|(.))", re.DOTALL)
@@ -263,7 +264,11 @@ class _Reading:
                 return _number(said)
             case "word" if said in _WORDS:
                 return _WORDS[said]
+            case "sign" if said == "@":
+                return _day(self.value())
             case "word" if said == "date":
+                if self.follows("and"):
+                    raise NotTranslatedError("a date with its time is not translated, only a whole day")
                 self.expect("(")
                 day = self.value()
                 self.expect(")")
@@ -314,7 +319,7 @@ def _day(said: Any) -> date:
     except ValueError:
         day = None
     if day is None or day == date.max:
-        raise NotTranslatedError('a date is written date("2026-01-31")')
+        raise NotTranslatedError('a date is written date("2026-01-31") or @"2026-01-31"; no other @ is translated')
     return day
 
 

@@ -66,6 +66,7 @@ def cell(written: str) -> Any:
         ('not("a")', '!(value in ["a"])'), ("not(< 5)", "!(value < 5)"), ("not(null)", "!(value == null)"),
         ("< 5, null", "(type(value) in [int, double] && value < 5) || (value == null)"),
         ('>= date("2026-01-31")', 'value >= timestamp("2026-01-31T00:00:00Z")'),
+        ('>= @"2026-01-31"', 'value >= timestamp("2026-01-31T00:00:00Z")'),
         ('<= date("2026-01-31")', 'value < timestamp("2026-02-01T00:00:00Z")'),
     ],
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_a_cell(written: str, expected: Any) -> None:
     [
         "gold", "5 6", "< ", "[1..5", "[1..]", "1..5", '[1.."a"]', "< null", "<= true", "not 5", "not()", "not(5", "5,",
         "size > 5", "? > 5", "5 + 1", '"a', "1e5", "5abc", '"\\x"', '"\\ud800"', '"\\u0000"', "9223372036854775808",
-        'date("2026-02-30")', 'date("20260101")', 'date("9999-12-31")', "date(5)",
+        'date("2026-02-30")', 'date("20260101")', 'date("9999-12-31")', "date(5)", '@"P1D"', "@5", "@",
         "date and time(\"2026-01-01T00:00:00\")",
         "today()", "not(not(5))", "-, 5", "= 5", "٣",
     ],
@@ -86,6 +87,11 @@ def test_a_cell(written: str, expected: Any) -> None:
 def test_anything_else_is_not_translated(written: str) -> None:
     with pytest.raises(NotTranslatedError):
         read_tests(written)
+
+
+def test_a_date_with_its_time_is_told_as_such() -> None:
+    with pytest.raises(NotTranslatedError, match="only a whole day"):
+        read_tests('[date and time("2026-01-01T12:00:00")..date and time("2026-01-31T12:00:00")]')
 
 
 def test_outputs_are_literals() -> None:
@@ -148,6 +154,7 @@ PLAIN: Rule = (["-"], ['"a"'])
         (drawn(["season"], PLAIN), None, "input 1", "names_from"),
         (drawn(["subject.attributes.size * 2"], PLAIN), None, "input 1", "path of names"),
         (drawn(["subject.in"], PLAIN), None, "input 1", "no expression"),
+        (drawn(["subject.size"], PLAIN), None, "input 1", "'subject' has no 'size'"),
         (drawn(["now"], PLAIN, table='hitPolicy="ANY"'), None, None, "ANY"),
         (drawn(["now"], PLAIN, table='hitPolicy="COLLECT" aggregation="SUM"'), None, None, "SUM"),
         (drawn(["now"], PLAIN, root=' expressionLanguage="http://www.w3.org/1999/XPath"'), None, None, "not FEEL"),

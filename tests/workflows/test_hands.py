@@ -50,9 +50,7 @@ async def holder(plant: Plant, key: str) -> Any:
 async def test_who_is_no_candidate_is_told_who_is(plant: Plant) -> None:
     quinn = named(plant, "quinn")
     rule = "'engineer' in user.roles && subject.id.size() == user.id.size()"
-    instance = await plant.begin(
-        line(step("weld", config={"assignment": {"users": [quinn], "rule": rule}}), end())
-    )
+    instance = await plant.begin(line(step("weld", config={"assignment": {"users": [quinn], "rule": rule}}), end()))
     refused = await plant.act(instance, "claim", Ref(0, "weld"), by="bob")
     assert (refused["code"], refused["params"]["candidates"]) == (
         "not_candidate",
