@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import SecretStr
+from pydantic import Secret
 
 from api.deps import Caller, Db, needs
 from api.paging import Page, page, word_after
@@ -90,7 +90,7 @@ async def change_a_user(user_id: UUID, caller: Caller, session: Db, body: shapes
     return JSONResponse(_shown(await change_user(session, caller.actor, user_id, changes)))
 
 
-def _secret(value: SecretStr | None) -> str | None:
+def _secret(value: Secret[str] | None) -> str | None:
     return None if value is None else value.get_secret_value()
 
 

@@ -4,13 +4,20 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Secret, StringConstraints
 
 from models.json_values import TOO_DEEP, is_too_deep
 
 Text = Annotated[str, Field(max_length=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+AS_GIVEN = StringConstraints(strip_whitespace=False)
+"""For what proves who somebody is: a blank at its end belongs to it, whatever holds for the body."""
+Password = Annotated[
+    Secret[Annotated[str, Field(max_length=200), AS_GIVEN]],
+    Field(json_schema_extra={"format": "password", "writeOnly": True}),
+]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +47,10 @@ LocalMoment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
-    """A request's body: unknown fields are refused, so that a typing error is not silently ignored."""
+    """A request's body: unknown fields are refused, so that a typing error is not silently ignored.
+
+    Texts lose the blanks around them; what proves who somebody is does not (`AS_GIVEN`).
+    """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from api.schemas.base import Body, Key, Name, Shape
+from api.schemas.base import AS_GIVEN, Body, Key, Name, Shape
 from models.enums import ConnectorAuth
 from models.store.connectors import Credentials
 
@@ -21,8 +21,10 @@ def _free(name: str) -> str:
     return name
 
 
-Secret = Annotated[str, Field(min_length=1, max_length=4_000, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$")]
-"""As a header may carry it: printable, no line breaks."""
+Secret = Annotated[
+    str, Field(min_length=1, max_length=4_000, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"), AS_GIVEN
+]
+"""As a header may carry it: printable, no line breaks, and no blanks around it, which would not arrive."""
 Header = Annotated[
     str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(_free)
 ]
@@ -44,7 +46,7 @@ class BasicAuth(Body):
 
     type: Literal["basic"]
     username: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^:\x00-\x1f\x7f]+$")]
-    password: Annotated[str, Field(min_length=1, max_length=4_000)]
+    password: Annotated[str, Field(min_length=1, max_length=4_000), AS_GIVEN]
 
     def credentials(self) -> Credentials:
         """As the store keeps them."""

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic import validate_email as _validate
 
-from api.schemas.base import Body, Shape
+from api.schemas.base import Body, Password, Shape
 
 
 def _email(value: str) -> str:
@@ -15,7 +15,6 @@ def _email(value: str) -> str:
 
 
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
-Password = Annotated[SecretStr, Field(max_length=200)]
 
 
 class Token(Shape):

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from api.schemas.base import Body, Moment, Shape, Text
+from api.schemas.base import Body, Moment, Password, Shape, Text
 from api.schemas.processes import ProcessInShort
 from models.store.process_life import Level
 
@@ -35,7 +35,7 @@ class Approve(Body):
     reason: Text = ""
     effective_from: Moment | None = Field(default=None, description="From now on unless given.")
     effective_until: Moment | None = None
-    password: SecretStr | None = Field(default=None, max_length=1000, description="Signs the approval.")
+    password: Password | None = Field(default=None, description="Signs the approval.")
 
 
 class NewVersion(Body):

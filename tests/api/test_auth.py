@@ -65,6 +65,16 @@ def test_changing_the_password_ends_every_session(admin: Caller, client: httpx.C
     Caller(client, person.username, "another-long-one")
 
 
+def test_a_blank_at_the_end_of_a_password_belongs_to_it(admin: Caller, client: httpx.Client) -> None:
+    username, first, second = f"blank-{uuid4().hex[:8]}", " a first passphrase ", "a second passphrase "
+    admin.post("/api/users/", {"username": f" {username} ", "password": first, "roles": ["operator"]}, 201)
+    trimmed = client.post("/api/auth/token/", data={"username": username, "password": first.strip()})
+    assert trimmed.json()["code"] == "invalid_credentials"
+    person = Caller(client, username, first)
+    person.post("/api/me/password/", {"current_password": first, "new_password": second}, 204)
+    Caller(client, username, second)
+
+
 def test_changing_the_password_holds_no_connection_while_it_is_proven(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.schemas.connectors import BasicAuth, NewConnector
 from tests.api.caller import AuditReader, Caller, Json, process_body
 
 SAP: Json = {
@@ -70,6 +71,8 @@ def test_whoever_leads_it_to_another_host_has_to_know_its_secret(admin: Caller) 
         ({"key": "no blanks"}, "request_invalid"),
         ({"auth": {"type": "bearer"}}, "request_invalid"),
         ({"auth": {"type": "bearer", "token": "a\r\nX-Evil: 1"}}, "request_invalid"),
+        ({"auth": {"type": "bearer", "token": "a-blank-that-no-header-carries "}}, "request_invalid"),
+        ({"auth": {"type": "header", "header": "X-Key", "value": " k-1"}}, "request_invalid"),
         ({"auth": {"type": "header", "header": "Host", "value": "x"}}, "request_invalid"),
         ({"auth": {"type": "header", "header": "X Key", "value": "x"}}, "request_invalid"),
         ({"auth": {"type": "basic", "username": "a:b", "password": "x"}}, "request_invalid"),
@@ -80,6 +83,14 @@ def test_a_connector_that_cannot_be_is_refused(change: Json, code: str, admin: C
     refused = admin.post("/api/connectors/", connector(**change), 422)
     assert refused["code"] == code
     assert "hunter2" not in str(refused)
+
+
+def test_a_password_is_kept_with_the_blanks_at_its_ends() -> None:
+    given = NewConnector.model_validate(
+        connector(name=" SAP ", auth={"type": "basic", "username": "u", "password": " p w "})
+    )
+    assert isinstance(given.auth, BasicAuth)
+    assert (given.name, given.auth.credentials().secret) == ("SAP", " p w ")
 
 
 def test_only_administrators_make_them_and_only_who_draws_processes_sees_them(
