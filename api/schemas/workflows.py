@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api.schemas.base import Body, Json, Shape, Text, UserRef
-from api.schemas.executions import Execution, OnBehalfOf
+from api.schemas.base import Body, Json, Shape, StepRef, Text, UserRef
+from api.schemas.executions import Execution, OnBehalfOf, SubjectRef
 from models.store.starting import NamedSubject
 
 
@@ -294,6 +294,9 @@ class AuditEntry(Shape):
     object_type: str
     object_id: str
     execution: str | None
+    subject: SubjectRef | None = Field(description="That of the execution.")
+    step: StepRef | None = Field(description="That of the execution.")
+    visit_number: int | None = Field(description="That of the execution.")
     old: Json | None
     new: Json | None
     reason: str

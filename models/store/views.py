@@ -24,10 +24,13 @@ EXECUTION_COLUMNS = """
     n.key AS next_key, n.name AS next_name, e.overdue, e.notes,
     c.id AS incident_id, c.code AS incident_code, c.message AS incident_message, c.opened_at AS incident_opened_at
 """
-EXECUTION_JOINS = """
+SUBJECT_AND_STEP = """
     JOIN step s ON (s.tenant_id, s.id) = (e.tenant_id, e.step_id)
     JOIN subject u ON (u.tenant_id, u.id) = (e.tenant_id, e.subject_id)
     JOIN subject_type t ON (t.tenant_id, t.id) = (e.tenant_id, e.subject_type_id)
+"""
+EXECUTION_JOINS = f"""
+    {SUBJECT_AND_STEP}
     LEFT JOIN step n ON (n.tenant_id, n.id) = (e.tenant_id, e.next_step_id)
     LEFT JOIN user_account a ON (a.tenant_id, a.id) = (e.tenant_id, e.assigned_to)
     LEFT JOIN LATERAL (
@@ -102,13 +105,8 @@ def execution_json(row: Mapping[Any, Any]) -> Json:
     return {
         "id": str(row["id"]),
         "workflow": str(row["workflow_instance_id"]),
-        "step": {"key": row["step_key"], "name": row["step_name"]},
-        "subject": {
-            "type": row["subject_type"],
-            "id": str(row["subject_id"]),
-            "identifier": row["subject_identifier"],
-            "title": row["subject_title"],
-        },
+        "step": step_json(row),
+        "subject": subject_json(row),
         "visit_number": row["visit_number"],
         "status": row["status"],
         "assigned_to": person_json(row["assigned_to"], row["assignee_name"]),
@@ -131,6 +129,21 @@ def execution_json(row: Mapping[Any, Any]) -> Json:
             "message": row["incident_message"],
             "opened_at": moment(row["incident_opened_at"]),
         },
+    }
+
+
+def step_json(row: Mapping[Any, Any]) -> Json:
+    """A step in short."""
+    return {"key": row["step_key"], "name": row["step_name"]}
+
+
+def subject_json(row: Mapping[Any, Any]) -> Json:
+    """A subject in short."""
+    return {
+        "type": row["subject_type"],
+        "id": str(row["subject_id"]),
+        "identifier": row["subject_identifier"],
+        "title": row["subject_title"],
     }
 
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.drawing import act, all_at, approved, at, audited, begun, edge, end, ended, step
+from tests.e2e.drawing import act, all_at, approved, at, audited, begun, edge, end, ended, executions, step
 from tests.e2e.people import Json, Person, new_person
 from tests.e2e.walk import eventually
 
@@ -43,6 +43,32 @@ def test_work_is_taken_started_given_back_and_done_by_whoever_takes_it_then(
         "execution_entered", "execution_claimed", "execution_started", "execution_released", "execution_started",
         "execution_completed",
     ]  # fmt: skip
+
+
+def test_the_audit_trail_names_subject_step_and_visit_of_each_execution(admin: Person, engineer: Person) -> None:
+    process = approved(
+        admin, step("weld"), step("check", is_decision_point=True), end(),
+        edge("weld", "check"), edge("check", "end"), edge("check", "weld", "alternate"),
+    )  # fmt: skip
+    workflow = begun(engineer, process, {}, {})
+    first, second = all_at(engineer, workflow, "weld", 2)
+    act(engineer, first)
+    act(engineer, at(engineer, workflow, "check"), decision_result="fail")
+    again = next(one for one in all_at(engineer, workflow, "weld", 2) if one["id"] != second["id"])
+    act(engineer, again, "start")
+    shown = {one["id"]: one for one in executions(engineer, workflow)}
+    names = ("subject", "step", "visit_number")
+    for order in ("asc", "desc"):
+        trail = admin.items(f"/api/workflows/{workflow['id']}/audit/", limit=5, order=order)
+        about = [one for one in trail if one["execution"] is not None]
+        assert {one["execution"] for one in about} == {*shown}
+        assert all([one[name] for name in names] == [shown[one["execution"]][name] for name in names] for one in about)
+        assert {tuple(one[name] for name in names) for one in trail if one["execution"] is None} == {(None, None, None)}
+    taken = audited(admin, workflow, "execution_started", again)
+    assert [(one["subject"]["identifier"], one["step"]["name"], one["visit_number"]) for one in taken] == [
+        (first["subject"]["identifier"], "Weld", 2)
+    ]
+    assert admin.get(f"/api/workflows/{workflow['id']}/verify/")["clean"]
 
 
 def test_a_request_that_is_repeated_with_its_key_happens_once(admin: Person, engineer: Person) -> None:
