@@ -4,7 +4,6 @@ Read only where a step concerned has a `child_workflow` requirement, or where so
 steps cost no statement.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +18,7 @@ from models.flow.graph import Requirement
 from models.flow.ids import requirement_id
 from models.flow.nesting import nested
 from models.flow.state import Ref, execution_id
+from models.patterns import matches
 from models.requirements.child_workflow import FindingRule, GivenSubjects, SubjectsFound, SubjectsMade, config_of
 from models.requirements.expressions import ExpressionError, evaluate
 from models.store.canonical import canonical
@@ -190,7 +190,7 @@ class Nesting:
             wrong = misfits(process["attributes_schema"], rule.new.attributes)
             if wrong:
                 raise ChildProcessUnusableError(f"new subjects do not fit their type: {wrong[0]['message']}")
-            if not re.search(process["identifier_pattern"], f"{process['type_key'].upper()}-2026-0001"):
+            if not matches(process["identifier_pattern"], f"{process['type_key'].upper()}-2026-0001"):
                 raise ChildProcessUnusableError(f"numbers do not fit the identifiers of {process['type_key']}")
         return process
 

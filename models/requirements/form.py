@@ -5,13 +5,12 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from referencing.exceptions import Unresolvable
 
 from models.requirements.base import Config, ConfigProblem, Giving, Json, Recorded, parsed, pointer_of
 from models.requirements.form_schema import schema_faults
 from models.store.canonical import canonical
 from models.store.gate_errors import EvidenceInvalidError
-from models.store.json_schema import validator_for
+from models.store.json_schema import UnusableSchemaError, errors_of
 
 MOST_FAULTS = 50
 
@@ -59,9 +58,9 @@ class Form(Recorded):
 def faults_of(schema: Mapping[str, Any], data: Any) -> list[dict[str, str]]:
     """Where the data does not fit, each with a JSON pointer into the evidence; empty where it fits."""
     try:
-        found = list(validator_for(schema).iter_errors(data))
-    except Unresolvable as error:
-        return [{"pointer": "/submitted_data", "message": f"The form's schema is broken: {error}"}]
+        found = errors_of(schema, data)
+    except UnusableSchemaError as error:
+        return [{"pointer": "/submitted_data", "message": f"It cannot be held against the form's schema: {error}."}]
     found.sort(key=lambda fault: [str(part) for part in fault.absolute_path])
     return [_fault(one) for one in found[:MOST_FAULTS]]
 

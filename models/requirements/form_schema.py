@@ -1,7 +1,8 @@
 """What is wrong with a form's JSON Schema before anybody fills it in: broken references, conditions that cannot hold.
 
-The metaschema accepts what a person never meant: a `then` without `if`, or a conditional field that
-`additionalProperties: false` forbids. Such forms could not be filled in, so they cannot be published.
+The metaschema accepts what a person never meant: a `then` without `if`, a conditional field that
+`additionalProperties: false` forbids, a reference that comes round to itself. Such forms could not be filled in, so
+they cannot be published.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from models.requirements.base import pointer_of
+from models.store.json_schema import pattern_faults
 
 Fault = tuple[str, str]
 """JSON pointer into the schema, and a sentence."""
@@ -40,6 +42,9 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
         found += _reference_faults(path, one, resolver)
         found += _condition_faults(path, one)
         found += _hidden_fields(path, one)
+    found += [(pointer_of(path), message) for path, message in pattern_faults(schema)]
+    if resolver is not None and not found:
+        found += _endless(schema, resolver)
     return found
 
 
@@ -80,6 +85,29 @@ def _reference_faults(path: tuple[Any, ...], schema: Mapping[str, Any], resolver
                 resolver.lookup(target)
             except Unresolvable:
                 yield pointer_of((*path, name)), f"'{target}' leads nowhere; there is no such definition."
+
+
+def _endless(schema: Mapping[str, Any], resolver: Any) -> Iterator[Fault]:
+    """The first reference that comes round to its own schema without going into the value: it would never end."""
+    done: set[int] = set()
+    for path, start in _walk((), schema):
+        if _comes_round(start, resolver, (), done):
+            yield pointer_of(path), "It refers to itself without going deeper into the value, and would never end."
+            return
+
+
+def _comes_round(schema: Any, resolver: Any, above: tuple[int, ...], done: set[int]) -> bool:
+    if not isinstance(schema, Mapping) or id(schema) in done:
+        return False
+    if id(schema) in above:
+        return True
+    targets = (schema[name] for name in ("$ref", "$dynamicRef") if isinstance(schema.get(name), str))
+    inner = [resolver.lookup(one).contents for one in targets]
+    inner += [one for _, one in _subschemas(schema, (*_IN_PLACE, "not"))]
+    if any(_comes_round(one, resolver, (*above, id(schema)), done) for one in inner):
+        return True
+    done.add(id(schema))
+    return False
 
 
 def _condition_faults(path: tuple[Any, ...], schema: Mapping[str, Any]) -> Iterator[Fault]:

@@ -1,6 +1,5 @@
 """Kinds of subject: what their attributes may be (JSON Schema) and how their identifiers look (a regex)."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from models.patterns import pattern_problem
 from models.store.audit import Actor, AuditDraft, audit_tenant
 from models.store.errors import (
     NotFoundError,
@@ -122,7 +122,6 @@ def _check(row: SubjectType) -> None:
     problem = schema_problem(row.attributes_schema)
     if problem is not None:
         raise SchemaInvalidError(detail=problem)
-    try:
-        re.compile(row.identifier_pattern)
-    except re.error as error:
-        raise PatternInvalidError(detail=str(error)) from error
+    problem = pattern_problem(row.identifier_pattern)
+    if problem is not None:
+        raise PatternInvalidError(detail=problem)

@@ -14,6 +14,7 @@ from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.enums import CapaSeverity
+from models.patterns import matches
 from models.store.audit import Actor, AuditDraft, audit_tenant
 from models.store.bulk import insert_rows
 from models.store.errors import (
@@ -211,7 +212,7 @@ def check_attributes(kind: SubjectType, attributes: Json) -> None:
 
 
 def _check_identifier(kind: SubjectType, identifier: str) -> None:
-    fits = not kind.identifier_pattern or re.search(kind.identifier_pattern, identifier)
+    fits = not kind.identifier_pattern or matches(kind.identifier_pattern, identifier)
     if not identifier or len(identifier) > LONGEST_IDENTIFIER or not fits:
         raise SubjectIdentifierInvalidError(
             identifier=identifier, subject_type=kind.key, pattern=kind.identifier_pattern

@@ -39,7 +39,7 @@ EXECUTION_JOINS = f"""
           AND x.execution_id = e.id AND x.resolved_at IS NULL
         ORDER BY x.opened_at DESC LIMIT 1
     ) c ON true
-"""
+"""  # noqa: S608 - constants only
 """Shared with the lists; `e` is the execution."""
 
 _EXECUTIONS = text(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from models.requirements.form import faults_of
 from models.requirements.form_schema import schema_faults
 from models.requirements.registry import problems_of
 from tests.requirements.floor import Floor, gate, refused
@@ -133,6 +134,14 @@ async def test_conditional_fields_are_asked_for_when_their_condition_holds(
         ({**CLOSED, "properties": {"a": {}}, "if": {}, "then": {"properties": {"b": {}}}}, "/then/properties/b"),
         ({**CLOSED, "properties": {"a": {}}, "allOf": [{"required": ["b"]}]}, "/allOf/0/required"),
         ({"properties": {"a": {**CLOSED, "required": ["b"]}}}, "/properties/a/required"),
+        ({"$ref": "#"}, ""),
+        ({"properties": {"a": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/a"}]}}}, "/properties/a"),
+        ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"not": {"$ref": "#/$defs/a"}}}}, "/$defs/a"),
+        ({"properties": {"a": {"pattern": r"^(?=.*\d).+$"}}}, "/properties/a/pattern"),
+        ({"properties": {"a": {"pattern": r"(.)\1"}}}, "/properties/a/pattern"),
+        ({"$ref": "#/kept", "kept": {"pattern": "(?!a)(a+)+$"}}, "/kept/pattern"),
+        ({"patternProperties": {"(?<!a)b": {}}}, "/patternProperties/(?<!a)b"),
+        ({"patternProperties": {"^x": {}}, "unevaluatedProperties": False}, ""),
     ],
 )
 def test_a_schema_that_cannot_be_meant_is_not_published(schema: Any, pointer: str) -> None:
@@ -147,7 +156,43 @@ def test_a_schema_that_cannot_be_meant_is_not_published(schema: Any, pointer: st
         {"properties": {"if": {"type": "string"}, "then": {"type": "string"}, "$ref": {"type": "string"}}},
         {"$defs": {"lot": {"type": "string"}}, "properties": {"lot": {"$ref": "#/$defs/lot"}}},
         {**CLOSED, "patternProperties": {"^x_": {}}, "required": ["x_1"]},
+        {"properties": {"parts": {"type": "array", "items": {"$ref": "#"}}, "of": {"anyOf": [{"$ref": "#"}]}}},
+        {"properties": {"serial": {"pattern": "^([A-Z0-9]+[-_ ]?)*$"}, "pattern": {"type": "string"}}},
     ],
 )
 def test_what_can_be_filled_in_is_published(schema: Any) -> None:
     assert schema_faults(schema) == []
+
+
+ALMOST = "a" * 5000 + "!"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [
+        ({"properties": {"serial": {"pattern": "^(a+)+$"}}}, {"serial": ALMOST}),
+        ({**CLOSED, "patternProperties": {"^(a+)+$": {}}}, {ALMOST: 1}),
+        ({"patternProperties": {"^(a+)+$": False, "^.*!$": False}}, {ALMOST: 1}),
+        ({"$schema": "https://json-schema.org/draft/2020-12/schema",
+          "properties": {"in": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a+)+$"}}},
+         {"in": ALMOST}),
+    ],
+)  # fmt: skip
+def test_a_pattern_is_held_against_a_text_in_a_moment(schema: Any, data: Any) -> None:
+    assert schema_faults(schema) == []
+    assert len(faults_of(schema, data)) == 1
+
+
+def test_names_that_no_pattern_takes_are_still_refused() -> None:
+    schema = {**CLOSED, "properties": {"a": {}}, "patternProperties": {"^x_": {"type": "number"}}}
+    assert faults_of(schema, {"a": 1, "x_1": 2}) == []
+    assert [one["pointer"] for one in faults_of(schema, {"b": 1})] == ["/submitted_data"]
+    assert [one["pointer"] for one in faults_of(schema, {"x_1": "2"})] == ["/submitted_data/x_1"]
+    others = {"properties": {"a": {}}, "patternProperties": {"^x_": {}}, "additionalProperties": {"type": "number"}}
+    assert [one["pointer"] for one in faults_of(others, {"x_1": "2", "b": "3"})] == ["/submitted_data/b"]
+
+
+def test_what_leads_round_in_a_schema_that_is_in_force_is_a_fault_of_the_form() -> None:
+    (fault,) = faults_of({"$ref": "#"}, {})
+    assert (fault["pointer"], "to itself without end" in fault["message"]) == ("/submitted_data", True)

@@ -154,12 +154,24 @@ async def test_subjects_are_listed_newest_first_and_searched(app: AsyncEngine, s
         assert await list_subjects(session, scene.tenant, search="%") == []
 
 
+@pytest.mark.timeout(60)
+async def test_an_identifier_is_held_against_its_pattern_in_a_moment(app: AsyncEngine, scene: Scene) -> None:
+    async with tenant_session(app, scene.tenant) as session:
+        kind = await create_subject_type(
+            session, scene.actor, key="Slow", name="Slow", identifier_pattern=r"^([A-Z0-9]+[-_ ]?)*$"
+        )
+    with pytest.raises(SubjectIdentifierInvalidError):
+        await add(app, scene, kind, NewSubject(identifier="A" * 100 + "!", title="", attributes={}))
+
+
 @pytest.mark.parametrize(
     ("definition", "error"),
     [
         ({"attributes_schema": {"type": "no such type"}}, SchemaInvalidError),
         ({"attributes_schema": {"$ref": "https://example.com/schema.json"}}, SchemaInvalidError),
         ({"identifier_pattern": "("}, PatternInvalidError),
+        ({"identifier_pattern": r"^(?=.*\d)[A-Z0-9]+$"}, PatternInvalidError),
+        ({"attributes_schema": {"properties": {"a": {"pattern": r"(.)\1"}}}}, SchemaInvalidError),
         ({"key": "Part"}, SubjectTypeTakenError),
     ],
 )
