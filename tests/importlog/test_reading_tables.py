@@ -1,5 +1,8 @@
 """Tables of any usual make are read; broken ones are refused with a stable code."""
 
+import bz2
+import gzip
+import lzma
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,6 +96,29 @@ def test_a_broken_table_is_refused_with_its_code(text: str, fields: Fields, code
     with pytest.raises(LogError) as refused:
         read(path, fields)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bz2.compress(b"<log/>"),
+        lzma.compress(b"<log/>"),
+        gzip.compress(gzip.compress(b"<log/>")),
+        gzip.compress(b"l.xes" + b"\0" * 95 + b"0000644"),  # a tar begins with the padded name of its first file
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b'{"log": {"traces": []}}',
+        b'[\n  {"case": 1, "activity": "A"}\n]',
+    ],
+)
+def test_what_is_no_text_or_no_table_is_refused_as_that(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_bytes(content)
+    with pytest.raises(LogError, match="log_format_unknown"):
+        read(tmp_path / "l.csv")
+
+
+def test_a_stray_nul_is_left_out(tmp_path: Path) -> None:
+    (case,) = read(write(tmp_path / "l.csv", "[case],[activity]\n1,We\0ld\n"))
+    assert case.events[0].activity == "Weld"
 
 
 def test_files_that_are_not_there_or_not_whole_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,26 @@ def test_other_attributes_can_be_named(tmp_path: Path) -> None:
     assert one.timestamp == datetime(2026, 4, 3, 10, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("option", ["case_id", "activity", "timestamp", "start_timestamp", "resource", "lifecycle"])
+def test_an_attribute_that_is_named_and_nowhere_is_refused(option: str, tmp_path: Path) -> None:
+    head = '<classifier name="Activity" keys="concept:name"/>'
+    path = write(tmp_path / "l.xes", log(NAMED.format(event("Weld")) * 3, head))
+    fields: dict[str, Any] = {option: "nope"}
+    for limit in (None, 2):
+        with pytest.raises(LogError, match=r"log_column_unknown: .*'nope'"):
+            list(read_cases(path, Fields(**fields), Oddities(), limit))
+    assert read(path, Fields(resource="org:resource", lifecycle="lifecycle:transition"))  # usual, and not there
+
+
+def test_where_the_activity_is_named_no_classifier_takes_its_place(tmp_path: Path) -> None:
+    head = '<classifier name="Activity" keys="concept:name"/>'
+    inside = NAMED.format(event("Weld", '<string key="op" value="10"/>') + event("Note"))
+    oddities = Oddities()
+    (case,) = read(write(tmp_path / "l.xes", log(inside, head)), Fields(activity="op"), oddities)
+    assert [one.activity for one in case.events] == ["10"]
+    assert oddities.skipped == 1
+
+
 def test_a_start_beside_the_time_of_an_event_makes_it_two(tmp_path: Path) -> None:
     times = (
         '<date key="start_timestamp" value="2026-01-01T10:00:00Z"/><date key="time:timestamp" value="{}"/>',
@@ -151,6 +172,7 @@ def test_events_outside_a_trace_are_counted_as_skipped(tmp_path: Path) -> None:
     [
         ("<log><trace><event>", "log_malformed"),
         ("<log><trace></event></log>", "log_malformed"),
+        ("<log><trace>" + "<list key='a'>" * 5000 + "</list>" * 5000 + "</trace></log>", "log_malformed"),
         ('<!DOCTYPE l [<!ENTITY a "b">]><log>&a;</log>', "log_malformed"),
         ('<?xml version="1.0" encoding="nonsense"?><log/>', "log_malformed"),
         ("<html><body/></html>", "log_format_unknown"),

@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from sys import intern
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
@@ -21,16 +22,21 @@ Attributes = dict[str, Any]
 _STANDARD_PREFIXES = frozenset({"concept", "lifecycle", "org", "time"})
 _VALUES = frozenset({"string", "date", "int", "float", "boolean", "id", "list", "container"})
 _KEYS = re.compile(r"'([^']*)'|\"([^\"]*)\"|(\S+)")
+_USUAL = {"concept:name", "time:timestamp", "start_timestamp", "org:resource", "lifecycle:transition"}
+"""What is looked for unless another attribute is named; a log need not have all of them."""
+_MOST_NESTED = 100
+"""Levels of attributes in attributes: no log has as many, and a hostile one would overflow the stack."""
 
 
-def read_xes(stream: BinaryIO, fields: Fields, oddities: Oddities) -> Iterator[Case]:
-    """Yield the cases of a XES document in the order of the file.
+def read_xes(stream: BinaryIO, fields: Fields, oddities: Oddities, limit: int | None = None) -> Iterator[Case]:
+    """Yield the first `limit` cases of a XES document in the order of the file.
 
     Raises:
-        LogError: log_malformed, log_format_unknown.
+        LogError: log_malformed, log_format_unknown, log_column_unknown.
     """
+    document = _Document(fields, oddities)
     try:
-        yield from _Document(fields, oddities).cases(stream)
+        yield from islice(document.cases(stream), limit)
     except ParseError as error:
         raise LogError("log_malformed", f"The XML is broken: {error}.") from error
     except DefusedXmlException as error:
@@ -39,6 +45,9 @@ def read_xes(stream: BinaryIO, fields: Fields, oddities: Oddities) -> Iterator[C
         raise LogError("log_malformed", f"The compressed file is broken: {error}.") from error
     except (ValueError, LookupError) as error:
         raise LogError("log_malformed", f"The XML cannot be read: {error}.") from error
+    if document.unseen and document.events_seen:
+        missing = ", ".join(map(repr, sorted(document.unseen)))
+        raise LogError("log_column_unknown", f"No case or event that was read has the attribute {missing}.")
 
 
 class _Document:
@@ -51,11 +60,14 @@ class _Document:
         self.activity = fields.activity or "concept:name"
         self.timestamp = fields.timestamp or "time:timestamp"
         self.start = fields.start_timestamp or "start_timestamp"
-        self.events_read = 0
+        self.events_seen = self.events_read = 0
         self.resource = fields.resource or "org:resource"
         self.lifecycle = fields.lifecycle or "lifecycle:transition"
         self.read_time = reader_for([], fields.timestamp_format) if fields.timestamp_format else read_iso
         self.keep_attributes = fields.event_attributes
+        keys = {self.case_id, self.activity, self.timestamp, self.start, self.resource, self.lifecycle}
+        self.unseen = keys - _USUAL
+        self.activity_is_named = bool(fields.activity)
         self.aliases: dict[str, str] = {}
         self.defaults: dict[str, Attributes] = {"trace": {}, "event": {}}
         self.classifiers: list[tuple[str, ...]] = []
@@ -101,11 +113,14 @@ class _Document:
 
     def _trace(self, element: Element, events: Sequence[Event]) -> Case:
         attributes = self._attributes(element)
+        self.unseen.difference_update(attributes)
         name = _text(attributes.get(self.case_id))
         return self.build(name, events, attributes)
 
     def _event(self, element: Element, events: list[Event]) -> None:
         attributes = self._attributes(element)
+        self.events_seen += 1
+        self.unseen.difference_update(attributes, self.defaults["event"])
         activity = self._activity(attributes)
         if not activity:
             self.oddities.add("skipped: events without an activity")
@@ -130,10 +145,10 @@ class _Document:
             )
 
     def _activity(self, attributes: Mapping[str, Any]) -> str:
-        """The named attribute; else the first classifier that fits; else the document's default."""
+        """The attribute; else the first classifier that fits, unless one was named; else the document's default."""
         if found := _text(attributes.get(self.activity)):
             return found
-        for keys in self.classifiers:
+        for keys in () if self.activity_is_named else self.classifiers:
             parts = [_text(attributes.get(key)) for key in keys if key not in (self.lifecycle, self.resource)]
             if parts and all(parts):
                 self.oddities.add("activities named by a classifier")
@@ -163,20 +178,22 @@ class _Document:
         found: Attributes = {}
         for child in element:
             if _local(child) in _VALUES:
-                self._collect(child, "", found)
+                self._collect(child, "", found, 1)
         return found
 
-    def _collect(self, element: Element, outer: str, found: Attributes) -> None:
+    def _collect(self, element: Element, outer: str, found: Attributes, depth: int) -> None:
+        if depth > _MOST_NESTED:
+            raise LogError("log_malformed", f"Attributes are nested more than {_MOST_NESTED} levels deep.")
         if _local(element) == "values":  # of a XES 2.0 list
             for child in element:
-                self._collect(child, outer, found)
+                self._collect(child, outer, found, depth + 1)
             return
         prefix, colon, rest = element.get("key", "").partition(":")
         key = outer + (f"{self.aliases.get(prefix, prefix)}:{rest}" if colon else prefix)
         if (value := element.get("value")) is not None:
             found.setdefault(key, value)
         for child in element:
-            self._collect(child, f"{key}.", found)
+            self._collect(child, f"{key}.", found, depth + 1)
 
 
 def _local(element: Element) -> str:
