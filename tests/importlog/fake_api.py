@@ -27,6 +27,8 @@ class FakeApi:
     """Every n-th answer is lost after the work was done."""
     defer_every: int = 0
     """Every n-th new command is answered with 202 first."""
+    token_lasts: int = 0
+    """A token is over after so many requests."""
     refuse_at: str = ""
     """Completing this step is refused."""
     page_size: int = 3
@@ -39,6 +41,9 @@ class FakeApi:
     answers: dict[str, tuple[bytes, Answer]] = field(default_factory=dict)
     deferred: set[str] = field(default_factory=set)
     requests: int = 0
+    token: str = "T"
+    token_used: int = 0
+    logins: int = 0
 
     def transport(self) -> httpx.MockTransport:
         """For the client under test."""
@@ -49,9 +54,11 @@ class FakeApi:
         path = request.url.path.strip("/").split("/")[1:]
         if path == ["auth", "token"]:
             right = parse_qs(request.content.decode()) == {"username": ["imp"], "password": ["secret"]}
-            return _json(200, {"access_token": "T"}) if right else _json(401, {"code": "login_failed"})
-        if request.headers.get("Authorization") != "Bearer T":
+            return self._log_in() if right else _json(401, {"code": "login_failed"})
+        is_over = 0 < self.token_lasts <= self.token_used
+        if is_over or request.headers.get("Authorization") != f"Bearer {self.token}":
             return _json(401, {"code": "unauthenticated"})
+        self.token_used += 1
         if request.method == "GET":
             return _json(200, self._get(path, request.url.params))
         status, body = self._once(request, path)
@@ -60,6 +67,11 @@ class FakeApi:
         if status == 202:
             return httpx.Response(202, json=body, headers={"Location": f"/api/commands/{body['id']}/"})
         return _json(status, body)
+
+    def _log_in(self) -> httpx.Response:
+        self.logins, self.token_used = self.logins + 1, 0
+        self.token = f"T{self.logins}"
+        return _json(200, {"access_token": self.token})
 
     def _once(self, request: httpx.Request, path: list[str]) -> Answer:
         key = request.headers["Idempotency-Key"]

@@ -41,6 +41,25 @@ def test_a_log_that_cannot_be_read_ends_with_2_and_its_code(tmp_path: Path) -> N
     assert "log_not_found" in output
 
 
+def test_what_would_end_an_import_is_said_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATEWORK_USERNAME", "GATEWORK_PASSWORD", "GATEWORK_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    path = str(write(tmp_path / "l.csv", LOG))
+    code, output = invoke(path, "--username", "imp")
+    assert (code, output.partition(":")[0]) == (2, "no_login")
+    for unwritable in (tmp_path / "none" / "r.json", tmp_path):
+        code, output = invoke(path, "--plan-only", "--report", str(unwritable))
+        assert (code, output.partition(":")[0]) == (2, "report_not_writable")
+
+
+def test_a_run_is_named_before_it_begins(tmp_path: Path) -> None:
+    run_id = "00000000-0000-0000-0000-000000000007"
+    path = str(write(tmp_path / "l.csv", LOG))
+    code, output = invoke(path, "--token", "T", "--base-url", "nowhere", "--run-id", run_id)
+    assert code == 2
+    assert f"run {run_id}" in output.partition("no_connection")[0]
+
+
 @pytest.mark.parametrize("arguments", [("--cases", "0"), ("--speed", "0"), ("--run-id", "x"), ("--concurrency", "0")])
 def test_options_out_of_range_are_refused(arguments: tuple[str, str], tmp_path: Path) -> None:
     code, _ = invoke(str(write(tmp_path / "l.csv", LOG)), "--plan-only", *arguments)

@@ -64,6 +64,14 @@ async def test_every_case_is_recorded_once_and_as_the_log_says(lose_every: int, 
     assert list(fake.subject_types) == ["LogCase"]
 
 
+async def test_a_run_that_outlasts_its_token_logs_in_again() -> None:
+    fake = FakeApi(token_lasts=7)
+    report = await run(fake)
+    assert report.is_clean
+    assert (report.completions, report.compared) == (15, 4)
+    assert fake.logins > 3
+
+
 async def test_a_run_that_is_repeated_changes_nothing() -> None:
     fake = FakeApi()
     await run(fake)

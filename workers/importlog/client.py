@@ -43,6 +43,8 @@ class Api:
 
     def __init__(self, base_url: str, *, token: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+        self._login: tuple[str, str] | None = None
+        self._logging_in = asyncio.Lock()
         self._http = httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits, transport=transport)
         if token:
             self._authorise(token)
@@ -56,13 +58,14 @@ class Api:
         await self._http.aclose()
 
     async def log_in(self, username: str, password: str) -> None:
-        """Get a token and send it from now on.
+        """Get a token and send it from now on; and another one when it is over, for a run may take days.
 
         Raises:
             ApiProblem: with the server's code.
         """
-        answer = await self._send("POST", "/api/auth/token/", data={"username": username, "password": password})
+        answer = await self._sent("POST", "/api/auth/token/", data={"username": username, "password": password})
         self._authorise(_checked(answer)["access_token"])
+        self._login = (username, password)
 
     async def get(self, path: str) -> Json:
         """Read one thing."""
@@ -101,6 +104,16 @@ class Api:
         raise ApiProblem(0, "not_settled", f"The command at {location} is not settled after ten minutes.")
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        token = self._http.headers.get("Authorization")
+        answer = await self._sent(method, path, **options)
+        if answer.status_code != HTTPStatus.UNAUTHORIZED or self._login is None:
+            return answer
+        async with self._logging_in:
+            if self._http.headers.get("Authorization") == token:  # else another request has seen to it
+                await self.log_in(*self._login)
+        return await self._sent(method, path, **options)
+
+    async def _sent(self, method: str, path: str, **options: Any) -> httpx.Response:
         failure = ApiProblem(0, "no_connection", "Nothing was sent.")
         for turn in range(_PATIENCE):
             if turn:

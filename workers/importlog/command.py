@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -46,14 +47,8 @@ class Asked:
 def import_log(asked: Asked, report_file: Path | None) -> int:
     """Make the import, show its report, and return the exit code."""
     console = Console(stderr=True)
-    if not (asked.plan_only or asked.token or (asked.username and asked.password)):
-        console.print(
-            "Say who imports: --username and --password (GATEWORK_USERNAME, GATEWORK_PASSWORD), or --token. "
-            "At the first start Gatework printed a login of the sandbox, sandbox-admin.",
-            style="red", markup=False, highlight=False,
-        )  # fmt: skip
-        return REFUSED
     try:
+        _check_options(asked, report_file)
         report = _made(asked, console)
     except (LogError, NotPossible, ApiProblem) as problem:
         console.print(str(problem), style="red", markup=False, highlight=False)
@@ -62,6 +57,18 @@ def import_log(asked: Asked, report_file: Path | None) -> int:
     if report_file:
         report_file.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False), encoding="utf-8")
     return CLEAN if report.is_clean else DIFFERENT
+
+
+def _check_options(asked: Asked, report_file: Path | None) -> None:
+    """See before a long import what would end it."""
+    if not (asked.plan_only or asked.token or (asked.username and asked.password)):
+        raise NotPossible(
+            "no_login",
+            "Say who imports: --username and --password (GATEWORK_USERNAME, GATEWORK_PASSWORD), or --token. "
+            "At the first start Gatework printed a login of the sandbox, sandbox-admin.",
+        )
+    if report_file and (report_file.is_dir() or not os.access(report_file.parent, os.W_OK)):
+        raise NotPossible("report_not_writable", f"The report cannot be written to {report_file}.")
 
 
 def _made(asked: Asked, console: Console) -> ImportReport:
@@ -78,6 +85,8 @@ def _made(asked: Asked, console: Console) -> ImportReport:
     )
     if asked.plan_only:
         return report_on(plan, log=target.log_name, process_key=target.process_key, run_id=str(target.run_id))
+    # Said before it begins: who cuts a run off sees no report that names it.
+    console.print(f"run {target.run_id}; if it is cut off, go on with --run-id", highlight=False, soft_wrap=True)
     return asyncio.run(_run(asked, plan, target, console))
 
 

@@ -30,7 +30,10 @@ class Target:
 
 
 class NotPossible(Exception):  # noqa: N818 - it reads as what it says
-    """The importer must not or cannot work here; `code` is stable: not_a_sandbox, not_an_importer, process_differs."""
+    """The importer must not or cannot work here.
+
+    `code` is stable: no_login, report_not_writable, not_a_sandbox, not_an_importer, process_differs.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
