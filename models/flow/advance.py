@@ -111,19 +111,23 @@ def settled(moment: Moment, happened: Events) -> Events:
 
 
 def _places_left(moment: Moment, happened: Events) -> tuple[tuple[str, str], ...]:
-    """Step and lot of each place where a batch may be complete now: nobody works there any more."""
+    """Step and lot of each place where a batch may be complete now: nobody works there any more.
+
+    Who came to a place within `happened` may be gone again: the other branches of a subject close those behind them.
+    """
     changes: Counter[tuple[str, str]] = Counter()
     lots: dict[Ref, str] = {}
     for event in happened:
         match event:
             case ev.ExecutionDiverted(ref=ref) | ev.LotChanged(ref=ref):
-                token = moment.state.tokens[ref]
-                works = token.status is not ExecutionStatus.WAITING
-                changes[ref.step, lots.get(ref, token.lot)] -= works
+                token = moment.state.tokens.get(ref)
+                works = token is None or token.status is not ExecutionStatus.WAITING
+                changes[ref.step, lots.get(ref, token.lot if token else "")] -= works
                 if isinstance(event, ev.LotChanged):
                     lots[ref] = event.lot
                     changes[ref.step, event.lot] += works
             case ev.ExecutionEntered(ref=ref, lot=lot) | ev.ExecutionRestored(ref=ref, lot=lot):
+                lots[ref] = lot
                 changes[ref.step, lot] += 1
             case _:
                 pass

@@ -275,3 +275,24 @@ def test_skipping_goes_to_the_join_of_the_branch_and_out_of_a_fork_by_all_its_ed
     assert [one.branch for one in scene.state.arrived[0]] == ["f.1.1"]
     done(scene, "b")
     assert places(scene) == {"": "after"}
+
+
+def test_a_lot_made_of_two_branches_takes_the_first_on_and_the_second_closes_it_again() -> None:
+    """The branch goes on within the command, and is closed within it once the second has brought the join to two."""
+    scene = begun(Scene(graph(
+        step("f", step_type="fork"), step("a"), step("a2"), step("b"),
+        step("j", step_type="join", config={"join": {"require": 2}}), step("after"), end(),
+        edge("f", "j"), edge("f", "a"), edge("a", "a2"), edge("a2", "j"), edge("f", "b"), edge("b", "j"),
+        edge("j", "after"), edge("after", "end"),
+    )))  # fmt: skip
+    refs = tuple(sorted(scene.state.tokens))
+    assert [ref.step for ref in refs] == ["a", "b"]
+    asked = cmd.Split(
+        command_id="c",
+        actor="sue",
+        reason="five have burrs",
+        groups=(cmd.Group(lot="L", refs=refs, decision_result="pass"),),
+    )
+    assert scene.ask(asked).outcome == "split"
+    settle(scene)
+    assert places(scene) == {"": "after"}
