@@ -108,7 +108,7 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
     yield from own(validator, allowed, others, plain)
 
 
-_Validator: Final = extend(
+_Validator: Final = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
         "pattern": _pattern,
