@@ -6,7 +6,7 @@ Read only where a step says something about it, or where a command puts work int
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
@@ -19,7 +19,7 @@ from models.flow.policies import Assignment, Auto, LevelAction, Revisit, assignm
 from models.flow.state import Ref, State
 from models.permissions import permissions_of
 from models.requirements.expressions import ExpressionError, evaluate
-from models.store.absences import away_of, represented_by
+from models.store.absences import Away, absent_whom, away_of, represented_by
 from models.store.reading import fetch
 from models.store.workers import workers_of
 
@@ -93,6 +93,13 @@ class HandFacts:
     assigned: Mapping[tuple[int, str], Assigned] = field(default_factory=dict)
     escalated_to: Mapping[tuple[Ref, int], str] = field(default_factory=dict)
     stand_ins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class _Pool(NamedTuple):
+    """Candidates who are there, and who stands in for those who are away; both by the candidates' names."""
+
+    there: Sequence[Someone]
+    stand_ins: Sequence[Assigned]
 
 
 @dataclass(slots=True)
@@ -175,7 +182,7 @@ class Hands:
     ) -> Barred | None:
         """What keeps a person from an execution; `given`: a supervisor or the engine puts it, or has put it, there."""
         rule = assignment_of(self.graph.steps[ref.step])
-        if not _is_candidate(person, rule, around.get(ref.subject, {})):
+        if not await self._is_for(person, rule, around.get(ref.subject, {})):
             return Barred(code="not_candidate", params={"candidates": _told(rule)})
         for step in rule.not_who_did:
             if str(person.id) in before.workers.get((ref.subject, step), frozenset()):
@@ -198,6 +205,14 @@ class Hands:
                 pass
         return None
 
+    async def _is_for(self, person: Someone, rule: Assignment, around: Mapping[str, Any]) -> bool:
+        """Whether a step is for this person, or for somebody who is away and for whom they stand in."""
+        if _is_candidate(person, rule, around):
+            return True
+        rows = await absent_whom(self.session, self.tenant, person.id, self.now)
+        absent = (Someone(row["id"], row["username"], frozenset(row["roles"])) for row in rows)
+        return any(one.may_work and _is_candidate(one, rule, around) for one in absent)
+
     async def _represents(self, person: Someone, absent: UUID) -> bool:
         return absent in await represented_by(self.session, self.tenant, person.id, self.now)
 
@@ -213,7 +228,7 @@ class Hands:
             return {}
         before = await self._before([Ref(subject, step) for subject, step in wanted])
         pools = {step: await self._pool(step) for step in dict.fromkeys(step for _, step in wanted)}
-        loads = await self._loads({one.id for pool in pools.values() for one in pool})
+        loads = await self._loads({one.id for pool in pools.values() for one in pool.there})
         found: dict[tuple[int, str], Assigned] = {}
         for subject, step in wanted:
             chosen = await self._choose(subject, step, pools[step], loads, before)
@@ -222,7 +237,7 @@ class Hands:
         return found
 
     async def _choose(
-        self, subject: int, step: str, pool: Sequence[Someone], loads: dict[UUID, int], before: _Before
+        self, subject: int, step: str, pool: _Pool, loads: dict[UUID, int], before: _Before
     ) -> Assigned | None:
         rule = assignment_of(self.graph.steps[step])
         previous = before.last.get((subject, step), (0, None))[1]
@@ -233,9 +248,9 @@ class Hands:
         kept_off = {one for other in rule.not_who_did for one in before.workers.get((subject, other), ())}
         if rule.revisit is Revisit.DIFFERENT and previous is not None:
             kept_off.add(str(previous))
-        free = [one for one in pool if str(one.id) not in kept_off]
+        free = [one for one in pool.there if str(one.id) not in kept_off]
         if not free:
-            return None
+            return next((one for one in pool.stand_ins if one.user not in kept_off), None)
         least = min(free, key=lambda one: (loads.get(one.id, 0), one.username))
         loads[least.id] = loads.get(least.id, 0) + 1
         return Assigned(user=str(least.id))
@@ -248,13 +263,10 @@ class Hands:
         away = (await away_of(self.session, self.tenant, [user], self.now)).get(user)
         if away is None:
             return Assigned(user=str(user))
-        if away.delegate is None:
-            return None
-        reason = f"{known.username} is away until {away.until:%Y-%m-%d %H:%M} UTC"
-        return Assigned(user=str(away.delegate), instead_of=str(user), reason=reason)
+        return None if away.delegate is None else _instead(known, away, away.delegate)
 
-    async def _pool(self, step: str) -> list[Someone]:
-        """Candidates of a step who may work and are not away; a rule has to hold without a subject for nobody here."""
+    async def _pool(self, step: str) -> _Pool:
+        """Candidates of a step who may work; a rule has to hold without a subject for nobody here."""
         rule = assignment_of(self.graph.steps[step])
         roles = rule.roles or (() if rule.users else _WORKING_ROLES)
         found = {one.id: one for one in (await self._people(rule.users)).values()} if rule.users else {}
@@ -263,7 +275,20 @@ class Hands:
             found |= {row["id"]: self._someone(row) for row in rows}
         working = [one for one in found.values() if one.may_work]
         away = await away_of(self.session, self.tenant, [one.id for one in working], self.now)
-        return sorted((one for one in working if one.id not in away), key=lambda one: one.username)
+        working.sort(key=lambda one: one.username)
+        return _Pool(
+            there=[one for one in working if one.id not in away],
+            stand_ins=await self._stand_ins_of([(one, away[one.id]) for one in working if one.id in away]),
+        )
+
+    async def _stand_ins_of(self, absent: Sequence[tuple[Someone, Away]]) -> list[Assigned]:
+        """Who does the work of these meanwhile, as far as somebody was named who may work."""
+        delegates = await self._people(str(away.delegate) for _, away in absent if away.delegate is not None)
+        return [
+            _instead(one, away, delegate.id)
+            for one, away in absent
+            if (delegate := delegates.get(str(away.delegate))) is not None and delegate.may_work
+        ]
 
     async def _loads(self, users: Iterable[UUID]) -> dict[UUID, int]:
         rows = await fetch(self.session, _LOADS, tenant=self.tenant, users=sorted(users))
@@ -361,6 +386,11 @@ class Hands:
 
 _WORKING_ROLES: Final = ("operator", "engineer", "quality_manager")
 """Whom work is dealt out to where a step names nobody: those whose daily business it is."""
+
+
+def _instead(absent: Someone, away: Away, delegate: UUID) -> Assigned:
+    reason = f"{absent.username} is away until {away.until:%Y-%m-%d %H:%M} UTC"
+    return Assigned(user=str(delegate), instead_of=str(absent.id), reason=reason)
 
 
 def _actor(row: Stored) -> Someone:

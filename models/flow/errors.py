@@ -50,7 +50,7 @@ REFUSALS: Mapping[str, str] = {
     "no_failed_child": "No child workflow of this execution failed or is missing, so there is nothing to start again.",
     "no_route": "The step '{step}' has no way on: {why}. Have the process owner correct the process.",
     "not_begun": "The instance has not begun yet; it will within moments. Try again.",
-    "four_eyes": "You did the step '{step}' for this subject, so another person has to do this one.",
+    "four_eyes": "Whoever did the step '{step}' for this subject may not do this one, so another person has to.",
     "not_awaiting_signoff": "Only an execution that awaits its sign-off can be signed off; this one is {status}.",
     "not_candidate": "This step is for {candidates}. Ask one of them, or have it assigned otherwise.",
     "not_claimed": "Nobody holds this execution; only work that somebody holds is released, delegated or handed back.",
@@ -68,7 +68,7 @@ REFUSALS: Mapping[str, str] = {
     "second_person_required": "The process demands a second person for this deviation ({deviation}): "
     "propose it through the API, and have another person confirm it.",
     "self_confirmation": "Another person than the one who proposed it has to confirm it.",
-    "revisit_by_another": "You did this step on the visit before, so another person has to do it this time.",
+    "revisit_by_another": "Whoever did this step on the visit before may not do it again, so another person has to.",
     "revisit_by_same": "{previous_name} did this step on the visit before and has to do it again, or it is reassigned.",
     "same_assignee": "{assignee_name} has this execution already.",
     "self_signoff": "You did part of this work, so another person with the QA permission has to sign it off.",

@@ -6,12 +6,14 @@ What is offered here is decided again where it is done; the inbox never grants a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.authority import PERMISSIONS, WITNESSED
+from models.store.absences import absent_whom
 from models.store.approvals import STANDS_IN
 from models.store.content import UNCOVERED
 from models.store.instance_lists import like
@@ -65,10 +67,11 @@ _CANDIDATE = """
      OR s.config -> 'assignment' ->> 'rule' <> ''
      OR coalesce(jsonb_array_length(nullif(s.config -> 'assignment' -> 'roles', 'null')), 0)
         + coalesce(jsonb_array_length(nullif(s.config -> 'assignment' -> 'users', 'null')), 0) = 0
-     OR s.config -> 'assignment' -> 'roles' ?| CAST(:roles AS text[])
-     OR s.config -> 'assignment' -> 'users' ?| CAST(:names AS text[]))
+     OR s.config -> 'assignment' -> 'roles' ?| CAST(:roles_meant AS text[])
+     OR s.config -> 'assignment' -> 'users' ?| CAST(:names_meant AS text[]))
 """
-"""For whom the step is, as far as SQL can tell: rules are evaluated when the work is claimed."""
+"""For whom the step is, as far as SQL can tell: rules are evaluated when the work is claimed. `…_meant` are those of
+the person and of everybody who is away and for whom they stand in."""
 _FOR_PEOPLE = """
     NOT EXISTS (SELECT FROM step z WHERE (z.tenant_id, z.id) = (e.tenant_id, e.step_id)
                 AND (z.step_type IN ('fork', 'join', 'message', 'automatic')
@@ -173,13 +176,17 @@ async def list_tasks(
 ) -> Sequence[RowMapping]:
     """What the person may do now; rows for `task_json` and `place_of`."""
     held = person.permissions
+    names = [str(person.id), person.username]
+    absent = await absent_whom(session, person.tenant_id, person.id, datetime.now(UTC))
     return await fetch(
         session,
         _TASKS,
         tenant=person.tenant_id,
         me=person.id,
         roles=list(person.roles),
-        names=[str(person.id), person.username],
+        names=names,
+        roles_meant=[*person.roles, *(role for one in absent for role in one["roles"])],
+        names_meant=[*names, *(name for one in absent for name in (str(one["id"]), one["username"]))],
         uncovered=list(UNCOVERED),
         may_work="execution.work" in held,
         may_sign_off="execution.signoff" in held,

@@ -139,6 +139,39 @@ def test_who_is_away_is_represented_with_the_trace_of_it(admin: Person, olga: Pe
     assert absence["id"] in {one["id"] for one in olga.items("/api/absences/", past="true")}
 
 
+def test_who_stands_in_for_the_only_candidate_is_one_meanwhile(admin: Person) -> None:
+    with (
+        new_person(admin, "operator") as away,
+        new_person(admin, "operator") as there,
+        new_person(admin, "operator") as other,
+    ):
+        named = {"users": [away.username]}
+        process = begun(admin, step("weld", config={"assignment": named}), END)
+        dealt = step("weld", config={"assignment": {**named, "auto": "least_loaded"}})
+        weld = at(admin, process, "weld")
+        assert act(there, weld, "claim", expect=403)["code"] == "not_candidate"
+        now = datetime.now(UTC)
+        absence = {
+            "delegate_id": there.get("/api/me/")["id"],
+            "starts_at": (now - timedelta(hours=1)).isoformat(),
+            "ends_at": (now + timedelta(days=3)).isoformat(),
+        }
+        entered = away.post("/api/absences/", absence, expect=201)
+        assert weld["id"] in {task["id"] for task in there.items("/api/my-tasks/")}
+        assert weld["id"] not in {task["id"] for task in other.items("/api/my-tasks/")}
+        assert act(other, weld, "claim", expect=403)["code"] == "not_candidate"
+        act(away, weld, "claim")
+        assert act(there, weld, "claim")["execution"]["assigned_to"]["username"] == there.username
+        assert act(there, weld, "complete")["outcome"] == "completed"
+        workflow = begun(admin, dealt, END)
+        mine = at(admin, workflow, "weld")
+        assert mine["assigned_to"]["username"] == there.username
+        assert act(there, mine, "complete")["outcome"] == "completed"
+        away.post(f"/api/absences/{entered['id']}/end/")
+        again = at(admin, begun(admin, step("weld", config={"assignment": named}), END), "weld")
+        assert act(there, again, "claim", expect=403)["code"] == "not_candidate"
+
+
 def test_who_stands_in_answers_the_approvals_of_who_is_away(admin: Person, olga: Person) -> None:
     with new_person(admin, "quality_manager") as boss, new_person(admin, "approver") as deputy:
         config = {"users": [boss.username], "allow_delegation": True}
