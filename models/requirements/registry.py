@@ -18,7 +18,19 @@ from models.flow.graph import Graph, Requirement, Step
 from models.flow.ids import requirement_id
 from models.flow.status import OPEN
 from models.requirements.approval import ApprovalKind
-from models.requirements.base import Asked, ConfigProblem, Gate, Key, Look, RequirementKind, Standing
+from models.requirements.base import (
+    Asked,
+    Config,
+    ConfigProblem,
+    Gate,
+    Giving,
+    Json,
+    Key,
+    Look,
+    RequirementKind,
+    Standing,
+    invalid,
+)
 from models.requirements.checklist import Checklist
 from models.requirements.child_workflow import ChildWorkflowKind
 from models.requirements.custom import CustomKind
@@ -67,13 +79,32 @@ def kinds() -> Mapping[str, RequirementKind]:
     return found
 
 
-def kind_of(requirement: Requirement) -> RequirementKind:
-    """The type of a requirement.
+class MissingKind(RequirementKind):
+    """In place of a type of a version in force whose package is not installed here (any more): nothing passes."""
 
-    Raises:
-        KeyError: no such type is installed; validation has refused such a process.
-    """
-    return kinds()[requirement.requirement_type]
+    name = ""
+    config_model = Config
+
+    def __init__(self, missing: str) -> None:
+        """Remember which type is meant."""
+        self._why = f"requirements of the type '{missing}' are not installed here; have an administrator install them"
+
+    async def unmet(self, look: Look, asked: Sequence[Asked]) -> dict[Key, str]:  # noqa: ARG002 - the shape is the base's
+        """Each, whatever was given before."""
+        return {(execution.id, gate.id): self._why for gate, executions in asked for execution in executions}
+
+    async def give(self, giving: Giving) -> Json | None:  # noqa: ARG002 - the shape is the base's
+        """Nobody could judge it."""
+        raise invalid("", f"{self._why[0].upper()}{self._why[1:]}.")
+
+
+def kind_of(requirement: Requirement) -> RequirementKind:
+    """The type of a requirement."""
+    return _kind(requirement.requirement_type)
+
+
+def _kind(name: str) -> RequirementKind:
+    return kinds().get(name) or MissingKind(name)
 
 
 def problems_of(
@@ -163,7 +194,7 @@ async def judge(look: Look, asked: Sequence[Asked]) -> dict[Key, str]:
         by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
     found: dict[Key, str] = {}
     for name, of_kind in by_kind.items():
-        found |= await kinds()[name].unmet(look, of_kind)
+        found |= await _kind(name).unmet(look, of_kind)
     return found
 
 
@@ -209,7 +240,7 @@ async def open_gates(
         if only is None or one.gate.requirement.key in only:
             by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
     for name, asked in by_kind.items():
-        await kinds()[name].open(look, asked, now)
+        await _kind(name).open(look, asked, now)
 
 
 async def close_gates(session: AsyncSession, tenant_id: UUID, execution_ids: Sequence[UUID], now: datetime) -> None:
@@ -234,7 +265,7 @@ async def reopen_gates(
     for one in _at_gates(process_id, graph, [link.execution for link in links.values()]):
         by_kind.setdefault(one.gate.requirement.requirement_type, []).append(one)
     for name, asked in by_kind.items():
-        await kinds()[name].reopen(look, asked, links, closed_at, now)
+        await _kind(name).reopen(look, asked, links, closed_at, now)
 
 
 async def drop_gates(
@@ -249,7 +280,7 @@ async def drop_gates(
     look = Look(session=session, tenant_id=tenant_id)
     concerned = dict.fromkeys(one.requirement_type for one in step.requirements if one.key in dropped)
     for name in concerned:
-        await kinds()[name].drop(look, execution_ids, now)
+        await _kind(name).drop(look, execution_ids, now)
 
 
 def _at_gates(process_id: UUID, graph: Graph, executions: Sequence[StepExecution]) -> Iterator[Asked]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from models.requirements import registry
 from tests.requirements.floor import Floor, gate, refused
 
 CHECKLIST = gate("checks", "checklist", items=["Deburred", "Clean", {"label": "Torque", "needs_value": True}])
@@ -239,3 +240,23 @@ async def test_an_item_may_demand_a_photo(floor: Floor) -> None:
         assert error.params["errors"][0]["pointer"] == "/checked_items/0/photo"
     photo = {"item": 0, "photo": await floor.upload(release=False)}
     assert (await floor.give(execution, "checks", {"checked_items": [photo]})).reason is None
+
+
+async def test_a_type_whose_package_is_gone_lets_nothing_pass_and_says_so(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.approve(CHECKLIST, gate("form", "form", schema=SCHEMA, is_mandatory=False))
+    [execution] = await floor.start()
+    ticks = {"checked_items": ["Deburred", "Clean", {"item": "Torque", "value": 12.5}]}
+    await floor.give(execution, "checks", ticks)
+    assert await floor.unmet(execution) == {}
+    left = {name: kind for name, kind in registry.kinds().items() if name != "checklist"}
+    with monkeypatch.context() as without:
+        without.setattr(registry, "kinds", lambda: left)
+        reason = "requirements of the type 'checklist' are not installed here; have an administrator install them"
+        assert await floor.unmet(execution) == {"checks": reason}
+        assert (await floor.shown(execution, "checks"))["reason"] == reason
+        error = await refused(floor.give(execution, "checks", ticks))
+        assert (error.code, reason[1:] in error.params["errors"][0]["message"]) == ("evidence_invalid", True)
+        assert (await floor.give(execution, "form", {"submitted_data": {"lot": "A7"}})).reason is None
+    assert await floor.unmet(execution) == {}, "what was given is there when the package is"
