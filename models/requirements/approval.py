@@ -128,6 +128,9 @@ class ApprovalKind(RequirementKind):
                 parse_stages(config.own_stages)
             except ValueError as error:
                 yield ConfigProblem("config_invalid", "/stages", f"{error}.")
+        for name, span in (("due_in", config.due_in), ("remind_before", config.remind_before)):
+            if span is not None and span <= timedelta():
+                yield ConfigProblem("config_invalid", f"/{name}", "A duration must be longer than nothing.")
         if config.remind_before is not None and config.due_in is None:
             yield ConfigProblem("config_invalid", "/remind_before", "A reminder needs a due_in that it comes before.")
 

@@ -96,7 +96,9 @@ def parse_stages(raw: Sequence[Mapping[str, Any]]) -> tuple[Stage, ...]:
         return tuple(Stage.model_validate(dict(one)) for one in raw)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")) from error
+        raise ValueError(
+            f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        ) from error
 
 
 def parse_escalation(raw: Any) -> dict[str, list[str]]:
