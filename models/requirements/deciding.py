@@ -157,9 +157,10 @@ async def _check_approver(
     if not ANSWERING & set(person.permissions):
         raise FlowError("forbidden", permission="approval.decide")
     names = (str(person.id), person.username)
+    # What was handed on to somebody who has left since is with its owner again.
     given_away = [
         one for one in (await delegations_of(session, person.tenant_id, [request["id"]])).get(request["id"], ())
-        if one["stage"] == request["stage"]
+        if one["stage"] == request["stage"] and one["delegate_is_active"]
     ]  # fmt: skip
     mine = next((one for one in given_away if one["user_id"] == person.id), None)
     if mine is not None:

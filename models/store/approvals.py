@@ -87,12 +87,20 @@ STANDS_IN = """
           AND (r.stages -> r.stage -> 'users' ?| ARRAY[CAST(o.id AS text), o.username]
                OR r.stages -> r.stage -> 'roles' ?| ARRAY(SELECT h.role FROM user_role h
                                                           WHERE (h.tenant_id, h.user_id) = (o.tenant_id, o.id)))
-          AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
-                          AND d.stage = r.stage AND d.user_id = o.id)
+          AND NOT EXISTS (SELECT FROM approval_delegation d
+                          JOIN user_account g ON (g.tenant_id, g.id) = (d.tenant_id, d.delegate_id) AND g.is_active
+                          WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
+                            AND d.stage = r.stage AND d.user_id = o.id)
           AND NOT EXISTS (SELECT FROM approval_response v WHERE v.tenant_id = r.tenant_id AND v.request_id = r.id
                           AND v.stage = r.stage AND coalesce(v.delegated_from, v.user_id) = o.id))
 """
 """Whether `:me` stands in for somebody who is away and whose answer the request `r` waits for."""
+HANDED_ON = """
+    EXISTS (SELECT FROM approval_delegation d
+            JOIN user_account g ON (g.tenant_id, g.id) = (d.tenant_id, d.delegate_id) AND g.is_active
+            WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id AND d.stage = r.stage AND d.user_id = :me)
+"""
+"""Whether `:me` has handed the answer to `r` on; to somebody who has left since is as good as not."""
 _LIST = text(
     f"""
     SELECT r.*, e.workflow_instance_id, e.step_key, s.name AS step_name, q.key AS requirement_key,
@@ -117,8 +125,7 @@ _LIST = text(
              OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
                           AND d.stage = r.stage AND d.delegate_id = :me)
              OR {STANDS_IN})
-        AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
-                          AND d.stage = r.stage AND d.user_id = :me)
+        AND NOT {HANDED_ON}
         AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
                           AND a.stage = r.stage AND :me IN (a.user_id, a.delegated_from))))
       AND (CAST(:after_at AS timestamptz) IS NULL OR (r.requested_at, r.id) > (:after_at, CAST(:after_id AS uuid)))

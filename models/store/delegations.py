@@ -15,7 +15,7 @@ from models.tables import ApprovalDelegation
 _DELEGATIONS = text(
     """
     SELECT d.request_id, d.stage, d.user_id, d.delegate_id, d.reason, d.source, d.at, u.username,
-           g.username AS delegate_username
+           g.username AS delegate_username, g.is_active AS delegate_is_active
     FROM approval_delegation d
     JOIN user_account u ON (u.tenant_id, u.id) = (d.tenant_id, d.user_id)
     JOIN user_account g ON (g.tenant_id, g.id) = (d.tenant_id, d.delegate_id)

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.authority import PERMISSIONS, WITNESSED
 from models.store.absences import absent_whom
-from models.store.approvals import STANDS_IN
+from models.store.approvals import HANDED_ON, STANDS_IN
 from models.store.content import UNCOVERED
 from models.store.instance_lists import like
 from models.store.people import Person
@@ -104,8 +104,7 @@ _APPROVALS = f"""
            OR EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
                       AND d.stage = r.stage AND d.delegate_id = :me)
            OR {STANDS_IN})
-      AND NOT EXISTS (SELECT FROM approval_delegation d WHERE d.tenant_id = r.tenant_id AND d.request_id = r.id
-                      AND d.stage = r.stage AND d.user_id = :me)
+      AND NOT {HANDED_ON}
       AND (r.allow_self_approval OR ({_NOT_MY_WORK}))
       AND NOT EXISTS (SELECT FROM approval_response a WHERE a.tenant_id = r.tenant_id AND a.request_id = r.id
                       AND a.round = r.round AND a.stage = r.stage AND :me IN (a.user_id, a.delegated_from))

@@ -126,6 +126,16 @@ async def test_an_answer_is_its_owners_again_where_the_delegate_cannot_give_it(f
     assert (await floor.approval(execution, "ok"))["delegations"] == []
 
 
+async def test_an_answer_is_its_owners_again_once_the_delegate_has_left(floor: Floor) -> None:
+    execution = await handed_on(floor)
+    assert await waiting_for(floor, "quinn") == 0
+    await floor.sql("UPDATE user_account SET is_active = false WHERE id = :id", id=floor.people["ann"].id)
+    assert await waiting_for(floor, "quinn") == 1
+    await floor.decide(execution, "ok", "quinn")
+    await floor.decide(execution, "ok", "ava")
+    assert "ok" not in await floor.unmet(execution)
+
+
 async def leave(floor: Floor, who: str, stands_in: str) -> None:
     """Somebody is away, by the clock of the floor and by that of the database."""
     person = floor.people[who]
