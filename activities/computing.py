@@ -6,7 +6,7 @@ Steps that ask for nothing cost nothing here, not even a query.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -21,9 +21,13 @@ from models.flow.graph import Graph, Step, StepType, timer_of
 from models.flow.paths import picked
 from models.flow.state import Ref
 from models.flow.status import OPEN
+from models.json_values import encoded, plain
 from models.requirements.expressions import ExpressionError, Prepared
 from models.store.messages import LONGEST_KEY, Waiting, lock_messages, messages_for
 from models.tables import StepExecution
+
+MOST_KEPT: Final = 64 * 1024
+"""Bytes of what one step works out for the context; as of the answers to other actions."""
 
 
 async def computed_of(
@@ -73,11 +77,23 @@ def _computed(graph: Graph, step: Step, world: World, now: datetime) -> Computed
             return Computed(wake_at=_moment(prepared.evaluate(step.config["timer"]["until"]), now))
         if step.step_type == StepType.MESSAGE:
             event = step.config["event"]
-            return Computed(name=event["name"], key=_key(prepared.evaluate(event["key"])))
-        wanted: Mapping[str, Any] = step.config["action"]["set"]
-        return Computed(context={target: prepared.evaluate(source) for target, source in wanted.items()})
-    except ExpressionError as error:
+            return Computed(name=event["name"].strip(), key=_key(prepared.evaluate(event["key"])))
+        return Computed(context=_values(step.config["action"]["set"], prepared))
+    except (ExpressionError, ValueError) as error:
         return Computed(error=str(error))
+
+
+def _values(wanted: Mapping[str, str], prepared: Prepared) -> dict[str, Any]:
+    """Target path → value, as JSON.
+
+    Raises:
+        ExpressionError, ValueError: as the message says.
+    """
+    found = {target: plain(prepared.evaluate(source)) for target, source in wanted.items()}
+    if len(encoded(found).encode()) > MOST_KEPT:
+        # A text that is put behind itself at every round would fill the database, and the worker before it.
+        raise ExpressionError(f"its values have more than {MOST_KEPT} bytes as JSON")
+    return found
 
 
 def _awaited(execution: StepExecution) -> Computed:
@@ -106,10 +122,13 @@ def _received(computed: Computed, row: RowMapping, step: Step) -> Computed:
 
 
 def _key(value: Any) -> str:
-    """What tells one message from another of its name: an order's number, a subject's identifier."""
+    """What tells one message from another of its name: an order's number, a subject's identifier.
+
+    Without the blanks around it, which are not kept of what is posted either.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not (value := value.strip()):
         raise ExpressionError("'key' must be a text that is not empty, or a whole number")
     if len(value) > LONGEST_KEY:
         raise ExpressionError(f"'key' is longer than {LONGEST_KEY} characters")

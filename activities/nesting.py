@@ -18,6 +18,7 @@ from models.flow.graph import Requirement
 from models.flow.ids import requirement_id
 from models.flow.nesting import nested
 from models.flow.state import Ref, execution_id
+from models.json_values import plain
 from models.patterns import matches
 from models.requirements.child_workflow import FindingRule, GivenSubjects, SubjectsFound, SubjectsMade, config_of
 from models.requirements.expressions import ExpressionError, evaluate
@@ -235,10 +236,10 @@ class Nesting:
             "instance": {"identifier": world["identifier"], "name": world["name"]},
         }
         try:
-            equal = {name: evaluate(expression, known) for name, expression in rule.equal.items()}
+            equal = {name: plain(evaluate(expression, known)) for name, expression in rule.equal.items()}
             candidates = await self._candidates(process, equal)
             taken = [one["id"] for one in candidates if _takes(rule, process["type_key"], one, known)]
-        except ExpressionError as error:
+        except (ExpressionError, ValueError) as error:
             raise ChildProcessUnusableError(f"its rule cannot be evaluated: {error}") from error
         if not taken:
             raise ChildProcessUnusableError(f"its rule finds no {process['type_key']}")

@@ -1,8 +1,12 @@
 """Values as JSON that can be stored and read again: no NaN, no NUL, not too deep; as text what JSON has no form for."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from models.flow.durations import format_duration
 
 MOST_NESTED: Final = 100
 """Levels of objects and lists. Values get a few more on their way, and what reads them in a workflow bears 200: what it
@@ -54,9 +58,23 @@ def encoded(value: Any) -> str:
     """
     if is_too_deep(value):
         raise ValueError(TOO_DEEP)
-    text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, default=_as_text, ensure_ascii=False, allow_nan=False)
     if "\\u0000" in text:
         raise ValueError("it contains NUL, which cannot be stored")
     if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise ValueError("it contains half a surrogate pair, which cannot be stored")
     return text
+
+
+def _as_text(value: Any) -> str:
+    """Moments in RFC 3339 and UTC, durations in ISO 8601, bytes in Base64; all else as it shows itself."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            sign = "-" if value < timedelta() else ""
+            return sign + (format_duration(abs(value)) if value else "PT0S")
+        case bytes():
+            return b64encode(value).decode()
+        case _:
+            return str(value)

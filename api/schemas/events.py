@@ -40,6 +40,7 @@ class CloudEvent(BaseModel):
     id: Annotated[str, Field(min_length=1, max_length=200)]
     subject: EventKey
     data: Json = Field(default_factory=dict)
+    data_base64: None = Field(default=None, description="Data are JSON here; an event with binary ones is refused.")
 
 
 def _shape_of(body: Any) -> str:

@@ -35,6 +35,8 @@ def test_a_cloud_event_is_an_event(quality: Caller) -> None:
     made = quality.post("/api/events/", {**body, "id": key}, 202, **kind)
     assert (made["name"], made["key"], made["event_id"]) == ("com.example.paid", key, f"/erp {key}")
     assert quality.post("/api/events/", {**body, "id": key}, 202)["id"] == made["id"]
+    binary = quality.post("/api/events/", {**body, "id": f"{key}-2", "data_base64": "AAE="}, 422)
+    assert [one["loc"] for one in binary["errors"]] == ["body.cloud_event.data_base64"]
     del body["subject"]
     assert quality.post("/api/events/", body, 422)["code"] == "request_invalid"
 

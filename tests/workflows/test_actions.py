@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +13,7 @@ from activities.contract import ActionCall, InstanceKey
 from activities.definitions import Definitions
 from models.flow.state import Ref
 from models.secret_box import secret_box
-from tests.support.plant import Plant, end, line, step
+from tests.support.plant import Plant, edge, end, line, step
 from tests.support.receiver import Receiver
 from tests.workflows.conftest import working
 from workflows.contract import Limits
@@ -39,6 +40,49 @@ def ordering(url: str, **action: Any) -> Json:
     """A step that orders something from another system, then a person."""
     config = {"type": "webhook", "url": url, "context": {"erp.order": "body.order.number"}, **action}
     return line(step("order", step_type="automatic", config={"action": config}), step("look"), end())
+
+
+MADE = '{"at": timestamp("2026-03-29T01:30:00+02:00"), "wait": duration("90m"), "late": duration("-1s"), "raw": b"ab"}'
+TOLD = {"at": "2026-03-28T23:30:00Z", "wait": "PT1H30M", "late": "-PT1S", "raw": "YWI="}
+
+
+async def test_moments_and_durations_are_told_and_kept_as_everywhere_else(plant: Plant, erp: Receiver) -> None:
+    kept = {"action": {"type": "expression", "set": {"made": MADE, "done.at": "now", "again": "execution.entered_at"}}}
+    told = {"action": {"type": "webhook", "url": erp.url("/"), "body": '{"made": context.made, "new": ' + MADE + "}"}}
+    steps = [step(key, step_type="automatic", config=one) for key, one in (("keep", kept), ("tell", told))]
+    instance = await plant.begin(line(*steps, step("look"), end()))
+    await plant.at(instance, "look")
+    context = await plant.context(instance)
+    assert context["made"] == TOLD
+    assert [one.endswith("Z") for one in (context["done"]["at"], context["again"])] == [True, True]
+    assert datetime.fromisoformat(context["done"]["at"]) >= datetime.fromisoformat(context["again"])
+    (asked,) = await asyncio.to_thread(erp.wait, 1)
+    assert asked.json == {"made": TOLD, "new": TOLD}
+
+
+async def test_what_json_has_no_number_for_is_an_incident_that_says_so(plant: Plant) -> None:
+    action = {"action": {"type": "expression", "set": {"share": "1.0 / 0.0"}}}
+    instance = await plant.begin(line(step("share", step_type="automatic", config=action), end()))
+    [incident] = await plant.until("SELECT code, message FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["code"] == "expression_failed"
+    assert "not JSON compliant" in incident["message"]
+
+
+async def test_what_grows_at_every_round_is_stopped_before_it_is_large(plant: Plant) -> None:
+    longer = "has(context.log) ? context.log + context.log : 'round;'"
+    action = {"action": {"type": "expression", "set": {"log": longer}}}
+    by_expression = {"decision_type": "expression", "requires_operator_completion": False}
+    graph = line(
+        step("grow", step_type="automatic", config=action),
+        step("again", is_decision_point=True, **by_expression),
+        end(),
+        edges=[edge("grow", "again"), edge("again", "grow") | {"condition": "true"}, edge("again", "end", "alternate")],
+    )
+    instance = await plant.begin(graph)
+    [incident] = await plant.until("SELECT code, message FROM incident WHERE instance_id = :id", id=instance)
+    assert incident["code"] == "expression_failed"
+    assert "its values have more than 65536 bytes as JSON" in incident["message"]
+    assert len((await plant.context(instance))["log"]) == 6 * 2**13
 
 
 async def test_a_receiver_that_fails_twice_is_asked_again_under_the_same_key(plant: Plant, erp: Receiver) -> None:

@@ -156,6 +156,14 @@ async def test_a_key_by_subject_and_one_that_cannot_be_computed(plant: Plant) ->
     assert "'key' must be a text" in incident["message"]
 
 
+async def test_blanks_around_a_name_and_a_key_do_not_count(plant: Plant) -> None:
+    key, _ = keyed()
+    await plant.begin(line(waiting(f'" {key} "', name=" paid "), step("ship"), end()))
+    await awaited(plant)
+    assert (await post(plant, key))["reached"] == 1
+    await at(plant, "ship")
+
+
 async def test_a_message_during_a_hold_counts_when_the_hold_is_over(plant: Plant) -> None:
     key, expression = keyed()
     instance = await plant.begin(processed(expression))
