@@ -15,6 +15,8 @@ PROBLEMS: Mapping[str, str] = {
     "Give all but one of them a condition of their own.",
     "bad_duration": "Write an ISO 8601 duration of weeks, days, hours, minutes or seconds, such as P5D or PT8H. "
     "It must be longer than nothing and at most a hundred years.",
+    "bad_header": "'{header}' cannot be a header of the request: a name of letters, digits and hyphens, a value of "
+    "printable ASCII, and none of what belongs to the connection, such as Host or Content-Length.",
     "bad_key": "A key may not contain '/', line breaks or other control characters, nor begin or end with a space.",
     "condition_without_decision": "The condition '{condition}' is never looked at: only default and alternate edges "
     "of a decision point have one. Remove it, or make '{step}' a decision point.",

@@ -4,6 +4,7 @@ Families of a step's `config`, for `config_shape`. Looks at form only: whether a
 where expressions are (`api/checking.py`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,12 @@ HIT_POLICIES = ("first", "unique", "collect")
 OPERATORS = ("gte", "lte", "eq")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_PRINTABLE = re.compile(r"[\t\x20-\x7e]*")
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+
 _expression = checks.label(LONGEST_EXPRESSION)
 
 
@@ -24,6 +31,15 @@ def texts(name: str, value: Any, path: str) -> Iterator[Problem]:
     """An object of texts."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
         yield problem("wrong_type", path, field=name, expected="an object of texts")
+
+
+def _headers(name: str, value: Any, path: str) -> Iterator[Problem]:
+    """Of a request, as HTTP can carry them; none of those that say where it goes and how long it is."""
+    yield from texts(name, value, path)
+    for header, said in value.items() if isinstance(value, Mapping) else ():
+        named = isinstance(header, str) and _HEADER.fullmatch(header) and header.lower() not in _OF_THE_CONNECTION
+        if not named or (isinstance(said, str) and not _PRINTABLE.fullmatch(said)):
+            yield problem("bad_header", f"{path}.{header}", header=str(header)[:100])
 
 
 def _paths(name: str, value: Any, path: str) -> Iterator[Problem]:
@@ -47,7 +63,7 @@ _COMMON: Mapping[str, checks.Check] = {
 }
 _CALL: Mapping[str, checks.Check] = {
     "method": checks.one_of("unknown_method", METHODS),
-    "headers": texts,
+    "headers": _headers,
     "body": _expression,
 }
 _ACTIVITY: Mapping[str, checks.Check] = {

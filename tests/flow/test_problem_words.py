@@ -18,6 +18,9 @@ SAID: dict[str, list[dict[str, str]]] = {
         {"step": "A", "edge_type": "default", "word": "yes"},
         {"step": "A", "edge_type": "alternate", "word": "fail"},
     ],
+    "bad_header": [
+        {"header": "X Plant"},
+    ],
     "condition_without_decision": [
         {"condition": "ok", "step": "A"},
     ],

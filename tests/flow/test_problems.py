@@ -254,6 +254,11 @@ CASES: list[tuple[Any, str, str]] = [
      "steps[0].config.action.url"),
     (lone(step_type="automatic", config={"action": {"type": "webhook", "url": "https://x.example", "method": "LOOK"}}),
      "unknown_method", "steps[0].config.action.method"),
+    *(
+        (lone(step_type="automatic", config={"action": {"type": "webhook", "url": "https://x.test", "headers": one}}),
+         "bad_header", f"steps[0].config.action.headers.{next(iter(one))}")
+        for one in ({"Host": "x"}, {"content-length": "3"}, {"X Plant": "A"}, {"X-Plant": "A\r\nB: c"}, {"X": "ü"})
+    ),
     (lone(step_type="automatic", config={"action": {"type": "erp"}}), "erp_config", "steps[0].config.action"),
     (lone(step_type="automatic", config={"action": {"type": "erp", "connector": "sap", "activity": "book"}}),
      "erp_config", "steps[0].config.action"),
