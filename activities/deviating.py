@@ -1,6 +1,7 @@
 """Facts that only deviations need: the past to go back to, other branches, and the numbers of subjects."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -79,6 +80,20 @@ _SUCCESSORS = text(
 )
 """What a subject entered after an execution of its was completed, in that branch, in those it opened or led to; a step
 that was assigned on entry is not claimed by anybody."""
+_TOLD = text(
+    """
+    SELECT e.id, bool_or(j.kind = 'limit_exceeded') AS limit_passed,
+           count(*) FILTER (WHERE j.kind = 'action_requested') AS attempts
+    FROM step_execution e JOIN journal j
+      ON (j.tenant_id, j.instance_id) = (e.tenant_id, e.workflow_instance_id)
+     AND j.kind IN ('limit_exceeded', 'action_requested')
+     AND e.subject_no = ANY(j.subjects) AND j.data #>> '{ref,1}' = e.step_key
+     AND CAST(j.data #>> '{ref,2}' AS int) = e.visit_number AND j.data #>> '{ref,3}' = e.branch
+    WHERE e.tenant_id = :tenant AND e.id = ANY(:ids)
+    GROUP BY e.id
+    """
+)
+"""Of executions, what only the journal tells: that their limit has passed, and calls of their action."""
 _ENDS = text(
     """
     SELECT subject_no, terminal_status FROM workflow_subject
@@ -188,9 +203,13 @@ async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, pinned:
         together.setdefault(row["done_id"], []).append(row["id"])
     everyone = [*completed, *(one for others in together.values() for one in others)]
     followed = await _successors(session, tenant, everyone)
+    told = {row["id"]: row for row in await fetch(session, _TOLD, tenant=tenant, ids=list(completed))}
     for one, execution in completed.items():
         with_it = (successor for other in together.get(one, ()) for successor in followed.get(other, ()))
-        batch.done[ref_of(execution)] = _done(execution, followed.get(one, ()), tuple(with_it), ends)
+        done = _done(execution, followed.get(one, ()), tuple(with_it), ends)
+        if (row := told.get(one)) is not None:
+            done = replace(done, limit_passed=row["limit_passed"], attempts=row["attempts"])
+        batch.done[ref_of(execution)] = done
     # They are left again, and somebody else's batch may have been waiting for them meanwhile.
     opened = {one.ref for done in batch.done.values() for one in done.successors if one.open}
     for execution in await _open_of(session, tenant, instance, sorted({ref.subject for ref in opened})):
@@ -243,6 +262,8 @@ def _done(
         assignee=None if execution.assigned_to is None else str(execution.assigned_to),
         due_at=execution.due_at,
         limit_at=execution.limit_at,
+        overdue=execution.overdue,
+        wake_at=execution.wake_at,
         lot=execution.lot,
         successors=successors,
         with_it=with_it,

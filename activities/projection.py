@@ -166,7 +166,7 @@ _DIVERT = _executions(f"status = :status, exited_at = :at, next_step_id = :next,
 _RESTORE = _executions(
     "status = CASE WHEN CAST(:assignee AS uuid) IS NULL THEN 'pending' ELSE 'in_progress' END, exited_at = NULL,"
     " assigned_to = :assignee, completed_by = NULL, decision_result = '', next_step_id = NULL, ready_at = NULL,"
-    " ready_rev = NULL, due_at = :due_at, limit_at = :limit_at, overdue = false, delegated_by = NULL, lot = :lot"
+    " ready_rev = NULL, due_at = :due_at, limit_at = :limit_at, overdue = :overdue, delegated_by = NULL, lot = :lot"
 )
 _REASSIGN = _executions(
     "assigned_to = :to, delegated_by = :owner, status = CASE WHEN CAST(:to AS uuid) IS NULL THEN 'pending'"
@@ -443,8 +443,9 @@ def _on_deviation(
             following = None if to_step is None else step_id(place.process, to_step)
             notes = f"[{event.how.capitalize()}: {event.reason}]" if event.reason else ""
             return _DIVERT, {"at": at, "status": status, "next": following, "notes": notes}
-        case ev.ExecutionRestored(due_at=due_at, limit_at=limit_at, lot=lot):
-            return _RESTORE, {"assignee": _user(event.assignee), "due_at": due_at, "limit_at": limit_at, "lot": lot}
+        case ev.ExecutionRestored(due_at=due_at, limit_at=limit_at, overdue=overdue, lot=lot):
+            clock = {"due_at": due_at, "limit_at": limit_at, "overdue": overdue}
+            return _RESTORE, {"assignee": _user(event.assignee), "lot": lot, **clock}
         case ev.ExecutionReassigned(to=to, owner=owner):
             return _REASSIGN, {"to": _user(to), "owner": _user(owner)}
         case ev.LotChanged(lot=lot):

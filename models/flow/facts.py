@@ -138,7 +138,9 @@ class Done:
 
     Attributes:
         at: when it was completed, UTC; `by` whom (None: the engine).
-        assignee, due_at, limit_at, lot: as they were.
+        assignee, due_at, limit_at, overdue, wake_at, lot: as they were.
+        limit_passed: whether it was told that the limit has passed.
+        attempts: calls that were made of its automatic action.
         marks: its reminders and escalation levels, of which `mark` were behind when it was completed.
         successors: of its subject, in the order in which they were entered.
         with_it: successors of the others of its batch, who went on together.
@@ -150,6 +152,10 @@ class Done:
     assignee: str | None = None
     due_at: datetime | None = None
     limit_at: datetime | None = None
+    overdue: bool = False
+    limit_passed: bool = False
+    wake_at: datetime | None = None
+    attempts: int = 0
     marks: tuple[datetime, ...] = ()
     mark: int = 0
     lot: str = ""

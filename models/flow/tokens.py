@@ -5,7 +5,7 @@ from datetime import datetime
 
 from models.flow import events as ev
 from models.flow.branches import branch_of, within
-from models.flow.state import Ref, State, Token
+from models.flow.state import Call, Ref, State, Token
 from models.flow.status import DONE_BUT_OPEN, ExecutionStatus, InstanceStatus
 
 
@@ -94,18 +94,28 @@ def _joined(state: State, ref: Ref) -> None:
 
 
 def restore(state: State, event: ev.ExecutionRestored) -> None:
-    """An execution is open again, and its branch has not come to its join yet."""
+    """An execution is open again, and its branch has not come to its join yet.
+
+    Calls that were made before it was completed by force came to nothing, as those that failed: the next look makes
+    another one.
+    """
     status = ExecutionStatus.IN_PROGRESS if event.assignee else ExecutionStatus.PENDING
     token = Token(
         status=status,
         assignee=event.assignee,
         due_at=event.due_at,
-        limit_at=event.limit_at,
+        limit_at=None if event.limit_passed else event.limit_at,
+        overdue=event.overdue,
+        wake_at=event.wake_at,
         marks=event.marks,
         mark=event.mark,
         lot=event.lot,
     )
     put(state, event.ref, token)
+    if event.hop:
+        state.hops[event.ref] = None
+    if event.attempts:
+        state.calls[event.ref] = Call(call_id="", action="", attempt=event.attempts, outcome="failed")
     arrived = tuple(one for one in state.arrived.get(event.ref.subject, ()) if one.branch != event.ref.branch)
     if arrived:
         state.arrived[event.ref.subject] = arrived

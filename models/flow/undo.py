@@ -56,6 +56,11 @@ def undo(moment: Moment, command: cmd.Undo) -> Events:
         mark=done.mark,
         lot=done.lot,
         completed_at=done.at,
+        overdue=done.overdue,
+        limit_passed=done.limit_passed,
+        wake_at=done.wake_at,
+        hop=moment.graph.steps[command.ref.step].moves_by_itself and done.wake_at is None,
+        attempts=done.attempts,
     )
     return settled(moment, (*back, restored))
 

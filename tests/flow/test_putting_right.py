@@ -1,17 +1,21 @@
 """Undo of a completion, lots of a batch, and incidents that are tried again or resolved."""
 
+from datetime import timedelta
+
 import pytest
 
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.branches import name_of
+from models.flow.facts import Computed
 from models.flow.incidents import RETRIES
 from models.flow.moment import Moment
 from models.flow.remedies import REMEDIES, USUAL, remedy_of
 from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus as S
 from models.flow.status import InstanceStatus
-from tests.flow.scene import LINE, Scene, edge, end, graph, of_type, step
+from models.flow.timing import next_deadline, ringing
+from tests.flow.scene import LINE, NOW, Scene, edge, end, graph, of_type, step
 
 WHY = "a slip of the hand"
 BATCH = (step("wash", requires_batch_completion=True), step("pack"), end())
@@ -61,6 +65,60 @@ def test_what_the_engine_completed_is_not_undone() -> None:
     scene = Scene(graph(step("a", requires_operator_completion=False), step("b"), end()))
     scene.play(cmd.Recheck(ref=Ref(0, "a")))
     assert scene.do("undo", "sue", Ref(0, "a"), reason=WHY).outcome == "nothing_to_undo"
+
+
+def test_a_timer_that_was_left_by_force_and_undone_rings_when_it_would_have() -> None:
+    scene = Scene(graph(step("t", step_type="timer", config={"timer": {"duration": "PT2H"}}), step("b"), end()))
+    rings = scene.token().wake_at
+    assert rings == NOW + timedelta(hours=2)
+    scene.do("complete", "sue", force=WHY)
+    scene.do("undo", "sue", Ref(0, "t"), reason=WHY)
+    assert (next_deadline(scene.state), scene.state.hops) == (rings, {})
+    scene.pass_time(hours=2)
+    scene.play(*(cmd.Recheck(ref=ref) for ref in ringing(scene.state, scene.now)))
+    assert scene.only == Ref(0, "b", 2)
+
+
+def test_an_action_that_was_passed_by_force_and_undone_is_asked_for_again_under_a_new_id() -> None:
+    action = {"action": {"type": "webhook", "url": "https://erp.example.com"}}
+    scene = Scene(graph(step("a", step_type="automatic", config=action), step("b"), end()))
+    scene.play(cmd.Recheck(ref=Ref(0, "a")))
+    first = scene.state.calls[Ref(0, "a")]
+    scene.play(cmd.NoteActionEnded(ref=Ref(0, "a"), call_id=first.call_id, succeeded=False, error="503"))
+    scene.do("complete", "sue", force=WHY)
+    scene.do("undo", "sue", Ref(0, "a"), reason=WHY)
+    assert scene.state.hops == {Ref(0, "a"): None}, "the engine looks at it, for nobody works there"
+    scene.play(cmd.Recheck(ref=Ref(0, "a")))
+    again = scene.state.calls[Ref(0, "a")]
+    assert (again.attempt, again.outcome) == (2, "")
+    assert again.call_id != first.call_id
+
+
+def test_a_decision_that_facts_take_stops_again_when_its_passing_by_force_is_undone() -> None:
+    decides = {"step_type": "decision", "decision_type": "expression", "requires_operator_completion": False}
+    ways = (
+        edge("a", "b", condition="context.go == 1"),
+        edge("a", "end", condition="context.go == 2"),
+        edge("b", "end"),
+    )
+    scene = Scene(graph(step("a", **decides), step("b"), end(), *ways), computed={"a": Computed(words=("none",))})
+    scene.play(cmd.Recheck(ref=Ref(0, "a")))
+    assert scene.token().incident is not None
+    scene.do("complete", "sue", force=WHY, decision_result="context.go == 1")
+    scene.do("undo", "sue", Ref(0, "a"), reason=WHY)
+    scene.play(*(cmd.Recheck(ref=ref) for ref in scene.state.hops))
+    assert scene.token().incident is not None
+
+
+def test_what_was_told_of_its_lateness_is_not_told_again_after_an_undo() -> None:
+    timed = step("a", expected_duration="PT1H", max_duration="PT2H")
+    scene = Scene(graph(timed, step("b"), end()))
+    scene.pass_time(hours=3)
+    scene.ring()
+    scene.do("complete", "ann")
+    scene.do("undo", "ann", Ref(0, "a"), reason=WHY)
+    assert scene.token().overdue
+    assert (scene.ring(), next_deadline(scene.state)) == ((), None)
 
 
 def test_one_of_a_released_batch_comes_back_alone_while_all_of_it_is_untouched() -> None:

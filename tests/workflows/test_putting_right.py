@@ -100,6 +100,38 @@ async def test_the_marks_of_an_undone_completion_stand_in_the_journal_and_those_
     assert (await plant.kinds(instance)).count("reminder_sent") == 1
 
 
+async def test_what_was_told_of_its_lateness_is_told_once_whatever_is_undone(plant: Plant) -> None:
+    instance = await plant.begin(line(step("a", expected_duration="PT1S", max_duration="PT2S"), step("b"), end()))
+    await plant.until("SELECT 1 FROM journal WHERE kind = 'limit_exceeded'")
+    await plant.act(instance, "complete", Ref(0, "a"))
+    await take_back(plant, instance, Ref(0, "a"))
+    (row,) = await plant.rows("SELECT overdue, limit_at FROM step_execution WHERE step_key = 'a'")
+    assert (row["overdue"], row["limit_at"] is None) == (True, False)
+    await plant.act(instance, "complete", Ref(0, "a"))
+    told = await plant.kinds(instance)
+    assert (told.count("execution_overdue"), told.count("limit_exceeded")) == (1, 1)
+
+
+async def test_a_timer_that_was_passed_by_force_and_undone_rings(plant: Plant) -> None:
+    timer = step("cool", step_type="timer", config={"timer": {"duration": "PT3S"}})
+    instance = await plant.begin(line(timer, step("pack"), end()))
+    await plant.act(instance, "complete", Ref(0, "cool"), by="quinn", force=WHY)
+    await take_back(plant, instance, Ref(0, "cool"), by="quinn")
+    await plant.until("SELECT 1 FROM step_execution WHERE step_key = 'pack' AND visit_number = 2")
+
+
+async def test_an_action_that_was_passed_by_force_and_undone_is_tried_again(plant: Plant) -> None:
+    action = {"type": "expression", "set": {"total": "context.price * 2"}}
+    instance = await plant.begin(
+        line(step("sum", step_type="automatic", config={"action": action}), step("pack"), end())
+    )
+    await plant.open_incident(instance)
+    await plant.act(instance, "complete", Ref(0, "sum"), by="quinn", force=WHY)
+    await take_back(plant, instance, Ref(0, "sum"), by="quinn")
+    stopped = await plant.open_incident(instance)
+    assert (stopped["code"], len(await plant.rows("SELECT 1 FROM incident"))) == ("expression_failed", 2)
+
+
 async def test_a_finished_subject_is_under_way_again_while_its_instance_is_open(plant: Plant) -> None:
     instance = await plant.begin(TWO, subjects=2)
     await plant.act(instance, "complete", Ref(0, "one"))

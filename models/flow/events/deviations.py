@@ -63,7 +63,9 @@ class ExecutionRestored:
     """A completion was undone: the same execution is open again, with its evidence, in the hands of `assignee`.
 
     Its clock goes on: of its reminders and escalation levels `mark` are behind, and those whose moment came while it
-    was completed are caught up with. What was withdrawn at `completed_at`, because it was done, is asked for again.
+    was completed are caught up with; what was told already (`overdue`, `limit_passed`) is not told again, and a timer
+    rings at `wake_at`. What was withdrawn at `completed_at`, because it was done, is asked for again. Where the engine
+    works, it looks at the execution again (`hop`); of an automatic action `attempts` calls were made before.
     """
 
     kind: Literal["execution_restored"] = "execution_restored"
@@ -78,6 +80,11 @@ class ExecutionRestored:
     mark: int = 0
     lot: str = ""
     completed_at: datetime | None = None
+    overdue: bool = False
+    limit_passed: bool = False
+    wake_at: datetime | None = None
+    hop: bool = False
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
