@@ -109,14 +109,19 @@ class Clock:
             found[ref] = replace(found[ref], marks=marks, mark=behind.get(identity, 0))
         return found
 
-    async def moved(self, state: State, now: datetime) -> dict[datetime, datetime]:
-        """Deadlines of a state on hold → where they lie when it goes on now; empty where all moves by the time held."""
+    async def moved(self, graph: Graph, state: State, now: datetime) -> dict[datetime, datetime]:
+        """Deadlines of a state on hold → where they lie when it goes on now; empty where all moves by the time held.
+
+        A timer that does not count working time is none of them: it moves by the time held.
+        """
         if state.held_at is None:
             return {}
         calendar = await self._calendar()
         if calendar is None:
             return {}
-        ahead = {moment for token in state.tokens.values() for moment in (token.due_at, token.limit_at, token.wake_at)}
+        ahead = {moment for token in state.tokens.values() for moment in (token.due_at, token.limit_at)}
+        counted = {key for key, step in graph.steps.items() if _by_calendar(step)}
+        ahead |= {token.wake_at for ref, token in state.tokens.items() if ref.step in counted}
         marks = {mark for marks in {token.marks for token in state.tokens.values()} for mark in marks}
         deadlines = tuple(sorted({one for one in ahead if one is not None} | marks))
         try:
@@ -146,7 +151,11 @@ def deadlines_of(step: Step, calendar: WorkingCalendar | None, now: datetime) ->
 def _rings(step: Step, calendar: WorkingCalendar | None, now: datetime) -> datetime | None:
     """When its timer rings: an oven also burns at night, so only where the step says so is working time counted."""
     wait = timer_of(step)
-    return _after(calendar if wait and step.config["timer"].get("working_time") else None, now, wait)
+    return _after(calendar if _by_calendar(step) else None, now, wait)
+
+
+def _by_calendar(step: Step) -> bool:
+    return bool(timer_of(step) and step.config["timer"].get("working_time"))
 
 
 def marks_of(step: Step, calendar: WorkingCalendar | None, due: datetime) -> tuple[datetime, ...]:

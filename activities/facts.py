@@ -294,7 +294,9 @@ class Reading:
             visits=_visits(visits),
             deadlines=await clock.deadlines(self.graph, [*targets, *entering], now),
             snoozed=await self._snoozed(batch, clock, now),
-            moved=await clock.moved(self.state, now) if any(row.kind == "resume" for row in batch.rows) else {},
+            moved=await clock.moved(self.graph, self.state, now)
+            if any(row.kind == "resume" for row in batch.rows)
+            else {},
             barred=held.barred,
             assigned=held.assigned,
             escalated_to=held.escalated_to,

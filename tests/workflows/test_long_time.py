@@ -205,6 +205,31 @@ async def test_a_hold_freezes_the_working_time_left_over_weekends(skipping: Skip
     await plant.until("SELECT 1 FROM step_execution WHERE overdue")
 
 
+async def test_a_hold_moves_an_oven_by_the_time_held_and_a_timer_of_working_time_by_the_calendar(
+    skipping: Skipping,
+) -> None:
+    plant = skipping.plant
+    timers = {"oven": {"duration": "PT200H"}, "cure": {"duration": "P10D", "working_time": True}}
+    waits = [step(key, step_type="timer", config={"timer": timer}) for key, timer in timers.items()]
+    ways = [edge("both", "oven"), edge("both", "cure"), edge("oven", "met"), edge("cure", "met"), edge("met", "end")]
+    forked = (step("both", step_type="fork"), *waits, step("met", step_type="join"), end())
+    instance = await plant.begin(line(*forked, edges=ways))
+    await plant.until("SELECT 1 FROM step_execution WHERE step_key IN ('oven', 'cure') HAVING count(*) = 2")
+    rings = "SELECT step_key, wake_at FROM step_execution WHERE wake_at IS NOT NULL"
+    before = {row["step_key"]: row["wake_at"] for row in await plant.rows(rings)}
+    await skipping.wait(days=2)
+    await plant.act(instance, "hold", by="quinn", reason="the power is shut off")
+    await skipping.wait(days=3, hours=5)
+    await plant.act(instance, "resume", by="quinn", reason="the power is back")
+    ((held, _), (resumed, _)) = await skipping.told(instance, "instance_held", "instance_resumed")
+    after = {row["step_key"]: row["wake_at"] for row in await plant.rows(rings)}
+    left = between(skipping.calendar, held, before["cure"])
+    assert after == {
+        "oven": before["oven"] + (resumed - held),
+        "cure": add(skipping.calendar, resumed, left),
+    }
+
+
 async def test_ninety_days_of_waiting_take_seconds(skipping: Skipping) -> None:
     plant = skipping.plant
     instance = await plant.begin(
