@@ -82,6 +82,7 @@ FLOW_STATUS: Final[Mapping[str, int]] = {
 STORE_STATUS: Final[Mapping[str, int]] = {
     # planning
     "calendar_unknown": 404,
+    "calendar_in_use": 409,
     "calendar_key_taken": 409,
     "calendar_invalid": 422,
     "absence_unknown": 404,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from api.deps import Caller, Db, needs
@@ -12,7 +12,14 @@ from api.paging import Page, Paging, page, word_after
 from api.problems import Problem, responses
 from api.schemas import planning as shapes
 from models.store.absences import NewAbsence, absence_json, add_absence, end_absence, list_absences
-from models.store.calendars import add_calendar, calendar_json, calendar_row, change_calendar, list_calendars
+from models.store.calendars import (
+    add_calendar,
+    calendar_json,
+    calendar_row,
+    change_calendar,
+    delete_calendar,
+    list_calendars,
+)
 
 router = APIRouter(tags=["planning"])
 
@@ -69,6 +76,22 @@ async def change_a_calendar(calendar_id: UUID, caller: Caller, session: Db, body
     if not values:
         raise Problem("nothing_to_change")
     return JSONResponse(calendar_json(await change_calendar(session, caller.person, calendar_id, values)))
+
+
+@router.delete(
+    "/api/calendars/{calendar_id}/",
+    status_code=204,
+    response_class=Response,
+    dependencies=PLAN,
+    responses=responses("forbidden", "calendar_unknown", "calendar_in_use"),
+)
+async def delete_a_calendar(calendar_id: UUID, caller: Caller, session: Db) -> Response:
+    """Take a calendar away that no open workflow goes by, and whose site no step of a process names.
+
+    Its site goes by the calendar `default` from then on; without one all time is working time.
+    """
+    await delete_calendar(session, caller.person, calendar_id)
+    return Response(status_code=204)
 
 
 @router.get(

@@ -15,6 +15,12 @@ class CalendarKeyTakenError(StoreError):
     code = "calendar_key_taken"
 
 
+class CalendarInUseError(StoreError):
+    """The calendar of '{key}' is in use: {used_by}. Change it, or delete it once nothing goes by it any more."""
+
+    code = "calendar_in_use"
+
+
 class CalendarInvalidError(StoreError):
     """The calendar cannot be computed with: {why}."""
 

@@ -25,7 +25,7 @@ APPEND_ONLY: Final = frozenset(
 SEALED: Final = frozenset({"process_step", "step", "step_edge", "step_requirement"})
 """Steps of approved versions: written once, at approval."""
 
-DELETABLE: Final = frozenset({"document_link", "instance_watch", "user_role"})
+DELETABLE: Final = frozenset({"calendar", "document_link", "instance_watch", "user_role"})
 """Current facts whose history is in the audit trail, and who watches what."""
 
 UPDATABLE_COLUMNS: Final[dict[str, tuple[str, ...]]] = {

@@ -50,6 +50,10 @@ class Person:
         """PATCH."""
         return self._checked(self.http.patch(path, json=body), expect)
 
+    def delete(self, path: str, expect: int = 204) -> Any:
+        """DELETE."""
+        return self._checked(self.http.delete(path), expect)
+
     @staticmethod
     def _checked(answer: httpx.Response, expect: int) -> Any:
         assert answer.status_code == expect, f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}"

@@ -228,6 +228,45 @@ def test_a_site_works_by_its_calendar(admin: Person, olga: Person) -> None:
     assert changed["exceptions"] == [{"date": "2026-12-24", "shifts": [], "name": "closed"}]
 
 
+def test_a_calendar_is_deleted_once_nothing_goes_by_it(admin: Person, olga: Person) -> None:
+    site = f"site-{uuid4().hex[:6]}"
+    calendar = {"key": site, "name": "Line 4", "time_zone": "Asia/Tokyo"}
+    week = {"monday": [{"start": "08:00", "end": "17:00"}]}
+    made = admin.post("/api/calendars/", {**calendar, "week": week}, expect=201)
+    path = f"/api/calendars/{made['id']}/"
+    workflow = begun(admin, step("weld", expected_duration="PT8H"), END, context={"site": site})
+    assert olga.delete(path, 403)["code"] == "forbidden"
+    refused = admin.delete(path, 409)
+    assert (refused["code"], refused["key"]) == ("calendar_in_use", site)
+    assert workflow["identifier"] in refused["detail"]
+    admin.patch(f"/api/workflows/{workflow['id']}/", {"status": "cancelled", "reason": "The line is given up."})
+    admin.delete(path)
+    assert admin.get(path, expect=404)["code"] == "calendar_unknown"
+    assert admin.delete(path, 404)["code"] == "calendar_unknown"
+    assert admin.post("/api/calendars/", {**calendar, "week": week}, expect=201)["id"] != made["id"]
+
+
+def test_a_calendar_is_kept_where_steps_of_a_process_act_at_its_site(admin: Person) -> None:
+    site = f"site-{uuid4().hex[:6]}"
+    week = {"monday": [{"start": "08:00", "end": "17:00"}]}
+    made = admin.post("/api/calendars/", {"key": site, "name": "Oven", "time_zone": "UTC", "week": week}, expect=201)
+    action = {"type": "activity", "activity": "bake", "site": site}
+    bake = step("bake", step_type="automatic", config={"action": action})
+    drawn = {"key": f"bake-{site}", "name": "Bake", "category": "quality", "subject_type": "Part"}
+    admin.post("/api/processes/", {**drawn, "graph": {"steps": [bake, END], "edges": []}}, expect=201)
+    refused = admin.delete(f"/api/calendars/{made['id']}/", 409)
+    assert drawn["key"] in refused["detail"]
+
+
+def test_a_day_that_a_calendar_names_twice_is_refused(admin: Person) -> None:
+    week = {"monday": [{"start": "08:00", "end": "17:00"}]}
+    twice = [{"date": "2026-12-24"}, {"date": "2026-12-24", "shifts": week["monday"]}]
+    calendar = {"key": f"site-{uuid4().hex[:6]}", "name": "Line 5", "time_zone": "UTC", "week": week}
+    refused = admin.post("/api/calendars/", {**calendar, "exceptions": twice}, expect=422)
+    assert refused["code"] == "calendar_invalid"
+    assert "2026-12-24" in refused["detail"]
+
+
 def test_a_ladder_reminds_escalates_and_takes_the_escalation_edge(admin: Person, olga: Person) -> None:
     ladder = {
         "remind_before": ["PT1S"],
