@@ -1,5 +1,6 @@
 """What a command would come to, put into words for each subject."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,6 +23,7 @@ from models.flow.wording import sentence
 from models.permissions import roles_with
 from models.store.proposals import demands_second_person
 from models.store.reading import fetch
+from models.store.starting import NamedSubject, check_joining
 
 Json = dict[str, Any]
 
@@ -37,8 +39,14 @@ _SUBJECTS = text(
     JOIN subject u ON (u.tenant_id, u.id) = (w.tenant_id, w.subject_id)
     JOIN subject_type t ON (t.tenant_id, t.id) = (u.tenant_id, u.subject_type_id)
     WHERE w.tenant_id = :tenant AND w.instance_id = :instance AND w.subject_no = ANY(:numbers)
+    UNION ALL
+    SELECT :first + joins.place - 1, u.id, u.identifier, u.title, t.key
+    FROM unnest(CAST(:joining AS uuid[])) WITH ORDINALITY AS joins (id, place)
+    JOIN subject u ON u.tenant_id = :tenant AND u.id = joins.id
+    JOIN subject_type t ON (t.tenant_id, t.id) = (u.tenant_id, u.subject_type_id)
     """
 )
+"""Who the numbers are, and those that would join under the next ones."""
 
 
 async def previewed(held: Services, caller: Principal, workflow_id: UUID, asked: Asked) -> Json:
@@ -46,6 +54,10 @@ async def previewed(held: Services, caller: Principal, workflow_id: UUID, asked:
     kind = "complete" if asked.action == "force" else asked.action
     body = _body(asked)
     async with transaction(held, caller) as session:
+        if kind == "add_subjects":
+            await check_joining(
+                session, caller.tenant_id, workflow_id, [NamedSubject(id=one) for one in asked.subject_ids]
+            )
         two = await demands_second_person(session, caller.tenant_id, workflow_id, kind, body)
     command = Stored(
         uuid4(), kind, caller.user_id, body, caller.source, None, caller.username, tuple(caller.roles),
@@ -55,7 +67,9 @@ async def previewed(held: Services, caller: Principal, workflow_id: UUID, asked:
     told = _told(found)
     numbers = sorted(told, key=lambda one: (one not in found.asked, one))
     async with transaction(held, caller) as session:
-        rows = await fetch(session, _SUBJECTS, tenant=caller.tenant_id, instance=workflow_id, numbers=numbers[:SHOWN])
+        keys = {"tenant": caller.tenant_id, "instance": workflow_id, "numbers": numbers[:SHOWN]}
+        joining = [UUID(one) for one in _joining(found)]
+        rows = await fetch(session, _SUBJECTS, **keys, joining=joining, first=found.before.subjects)
     names = {
         row["subject_no"]: {name: str(row[name]) for name in ("type", "id", "identifier", "title")} for row in rows
     }
@@ -114,8 +128,10 @@ def _told(found: Preview) -> dict[int, Json]:
             one["happens"].append(words)
         place = {"step": ref.step, "visit_number": ref.visit, "branch": ref.branch}
         match event:
-            case ev.ExecutionEntered() | ev.ExecutionRestored():
-                one["opens"].append({**place, "status": "pending"})
+            case ev.ExecutionEntered(assignee=assignee):
+                one["opens"].append({**place, "status": "claimed" if assignee else "pending"})
+            case ev.ExecutionRestored(assignee=assignee):
+                one["opens"].append({**place, "status": "in_progress" if assignee else "pending"})
             case ev.ExecutionDiverted(status=status):
                 one["closes"].append({**place, "status": status})
             case ev.ExecutionCompleted():
@@ -124,11 +140,18 @@ def _told(found: Preview) -> dict[int, Json]:
                 one["closes"].append({**place, "status": "cancelled"})
             case _:
                 pass
+    for ref in found.ahead:
+        told[ref.subject]["happens"].append(f"goes on from '{found.graph.steps[ref.step].name}' by what is found there")
     for outcome in found.decision.outcomes:
         if outcome.refused and not _is_whole(outcome) and outcome.ref is not None:
             one = told.setdefault(outcome.ref.subject, {"happens": [], "opens": [], "closes": [], "problem": None})
             one["problem"] = _problem(outcome)
     return told
+
+
+def _joining(found: Preview) -> Sequence[str]:
+    events = [one.event for one in found.decision.happened]
+    return [one for event in events if isinstance(event, ev.SubjectsAdded) for one in event.subject_ids]
 
 
 def _is_whole(outcome: Outcome) -> bool:

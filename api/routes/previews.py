@@ -22,12 +22,16 @@ _ON_EXECUTIONS = {"complete", "force", "skip", "move", "rewind", "undo"}
     "/api/workflows/{workflow_id}/preview/",
     response_model=PreviewAnswer,
     dependencies=[Depends(needs("instance.read"))],
-    responses=responses("forbidden", "not_found", "executions_invalid"),
-)
+    responses=responses(
+        "forbidden", "not_found", "executions_invalid", "subjects_required", "subjects_too_many", "subjects_duplicate",
+        "subject_type_mismatch",
+    ),
+)  # fmt: skip
 async def preview_command(workflow_id: UUID, caller: Caller, held: Held, body: Preview) -> Any:
     """What a command by the caller would come to now, for each subject; nothing is written.
 
-    Refusals are part of the answer. Somebody else may act before the command itself is sent.
+    What the engine does by itself afterwards is in it, up to where an expression, a message, a timer or an action
+    decides. Refusals are part of the answer. Somebody else may act before the command itself is sent.
     """
     if body.action in _ON_EXECUTIONS:
         check_bulk(body.execution_ids)

@@ -107,20 +107,38 @@ def _check_shape(kind: SubjectType, subjects: Sequence[NamedSubject]) -> None:
             )
 
 
+async def check_joining(
+    session: AsyncSession, tenant_id: UUID, instance_id: UUID, subjects: Sequence[NamedSubject]
+) -> None:
+    """Whether existing subjects could join a running instance, as far as it is not for the engine to say.
+
+    Raises:
+        StoreError: not_found, subjects_required, subjects_too_many, subjects_duplicate, subject_type_mismatch.
+    """
+    kind = await _kind_of(session, tenant_id, instance_id)
+    _check_shape(kind, subjects)
+    await _check_existing(session, tenant_id, kind, subjects)
+
+
 async def join(session: AsyncSession, actor: Actor, instance_id: UUID, subjects: Sequence[NamedSubject]) -> list[UUID]:
     """Ids of subjects that are to join a running instance; new ones are created, a CAPA is linked to it.
 
     Raises:
         StoreError: those of `plan_start` and `start` that concern subjects.
     """
-    instance = await session.get_one(WorkflowInstance, (actor.tenant_id, instance_id))
-    process = await session.get_one(Process, (actor.tenant_id, instance.process_id))
-    kind = await session.get_one(SubjectType, (actor.tenant_id, process.subject_type_id))
+    kind = await _kind_of(session, actor.tenant_id, instance_id)
     _check_shape(kind, subjects)
     ids, capas = await _subjects_of(session, actor, kind, subjects)
     for capa in capas:
         capa.workflow_instance_id = instance_id
     return ids
+
+
+async def _kind_of(session: AsyncSession, tenant_id: UUID, instance_id: UUID) -> SubjectType:
+    """The type of subjects that an instance takes."""
+    instance = await session.get_one(WorkflowInstance, (tenant_id, instance_id))
+    process = await session.get_one(Process, (tenant_id, instance.process_id))
+    return await session.get_one(SubjectType, (tenant_id, process.subject_type_id))
 
 
 async def _subjects_of(

@@ -331,6 +331,25 @@ def test_a_process_may_demand_two_persons_at_every_step(
     assert moved["outcome"] == "moved", "only what the process demands waits for the second"
 
 
+def test_a_preview_of_subjects_that_join_says_who_they_are_and_refuses_who_cannot(
+    admin: Person, quality_manager: Person, line: Json
+) -> None:
+    workflow = begun(quality_manager, line, 1)
+    part = admin.post("/api/subjects/", {"subject_type": "Part", "identifier": f"SN-{uuid4().hex[:8]}"}, expect=201)
+    other = admin.post("/api/subjects/", {"subject_type": "WorkOrder", "identifier": uuid4().hex[:8]}, expect=201)
+    path, asked = f"/api/workflows/{workflow['id']}/preview/", {"action": "add_subjects", "to_step": "inspect"}
+    seen = quality_manager.post(path, {**asked, "subject_ids": [part["id"]]})
+    (joins,) = seen["subjects"]
+    assert (joins["subject"]["identifier"], joins["asked"]) == (part["identifier"], True)
+    assert [(one["step"], one["status"]) for one in joins["opens"]] == [("inspect", "pending")]
+    for ids, status, code in (
+        ([other["id"]], 422, "subject_type_mismatch"),
+        ([str(uuid4())], 404, "not_found"),
+        ([], 422, "subjects_required"),
+    ):
+        assert quality_manager.post(path, {**asked, "subject_ids": ids}, expect=status)["code"] == code
+
+
 def test_a_preview_says_what_would_happen_to_whom_and_writes_nothing(
     admin: Person, engineer: Person, quality_manager: Person, line: Json
 ) -> None:
