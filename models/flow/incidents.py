@@ -68,12 +68,17 @@ def retry(moment: Moment, command: cmd.RetryIncident) -> tuple[ev.Event, ...]:
 def acknowledge(moment: Moment, command: cmd.ResolveIncident) -> tuple[ev.Event, ...]:
     """A person has seen to it otherwise, and says how.
 
+    Where facts alone decide, the engine looks at them again, for nobody else would; an action that failed is not done
+    once more, because what it was to do may have been done by hand.
+
     Raises:
         FlowError: forbidden, incident_closed, reason_required.
     """
     _check(moment, command)
     check_reason(command.note, MINIMUM_NOTE)
-    return (_resolved(moment, command, command.note, hop=False),)
+    step, call = moment.graph.steps[command.ref.step], moment.state.calls.get(command.ref)
+    by_facts = step.moves_by_itself and (step.is_engines or step.is_computed)
+    return (_resolved(moment, command, command.note, hop=by_facts and call is None),)
 
 
 def _check(moment: Moment, command: cmd.RetryIncident | cmd.ResolveIncident) -> None:

@@ -15,7 +15,7 @@ from models.flow.state import Ref, Token
 from models.flow.status import ExecutionStatus as S
 from models.flow.status import InstanceStatus
 from models.flow.timing import next_deadline, ringing
-from tests.flow.scene import LINE, NOW, Scene, edge, end, graph, of_type, step
+from tests.flow.scene import LINE, NOW, Json, Scene, edge, end, graph, of_type, step
 
 WHY = "a slip of the hand"
 BATCH = (step("wash", requires_batch_completion=True), step("pack"), end())
@@ -260,6 +260,23 @@ def test_a_retried_incident_is_looked_at_next_and_a_resolved_one_is_not() -> Non
         asked = cmd.RetryIncident(code="broken", **given) if again else cmd.ResolveIncident(note=WHY, **given)  # type: ignore[arg-type]
         assert scene.ask(asked).outcome == ("retried" if again else "resolved")
         assert (scene.token().incident, scene.state.hops) == (None, hops)
+
+
+def test_a_resolved_incident_of_an_expression_is_looked_at_and_an_action_is_not_done_once_more() -> None:
+    def resolved(action: Json, *answers: bool) -> Scene:
+        scene = Scene(graph(step("a", step_type="automatic", config={"action": action}), end()))
+        scene.computed["a"] = Computed(error="there is no 'price'")
+        scene.play(cmd.Recheck(ref=scene.only))
+        for succeeded in answers:
+            call = scene.state.calls[scene.only].call_id
+            scene.play(cmd.NoteActionEnded(ref=scene.only, call_id=call, succeeded=succeeded, error="503"))
+        (incident,) = of_type(scene.events, ev.IncidentOpened)
+        given = {"command_id": "c", "actor": "sue", "ref": scene.only, "incident_id": incident.incident_id}
+        assert scene.ask(cmd.ResolveIncident(note=WHY, **given)).outcome == "resolved"  # type: ignore[arg-type]
+        return scene
+
+    assert resolved({"type": "expression", "set": {"n": "context.price"}}).state.hops == {Ref(0, "a"): None}
+    assert resolved({"type": "webhook", "url": "https://erp.example.com"}, False).state.hops == {}
 
 
 def test_who_resolves_it_says_how() -> None:
