@@ -23,8 +23,13 @@ _PROBLEMS = ("forbidden", "not_found", "not_proposed")
 @router.post(
     "/api/commands/{command_id}/confirm/",
     response_model=Command,
-    responses={**LATER, **responses(*_PROBLEMS, "self_confirmation", "second_person_required")},
-)
+    responses={
+        **LATER,
+        **responses(
+            *_PROBLEMS, "self_confirmation", "second_person_required", "on_hold", "instance_closed",
+        ),
+    },
+)  # fmt: skip
 async def confirm_deviation(command_id: UUID, caller: Caller, held: Held, how: How) -> Response:
     """Confirm a deviation that another person proposed, with the permission that it needs; it then takes effect.
 

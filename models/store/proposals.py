@@ -15,6 +15,7 @@ from models.enums import Chain, CommandOutcome
 from models.flow.authority import MINIMUM_REASON, PERMISSIONS, WITNESSED, demanded
 from models.flow.errors import FlowError
 from models.flow.graph import parse_graph
+from models.flow.status import INSTANCE_CLOSED, InstanceStatus
 from models.store.audit import AuditDraft, write_audit
 from models.store.chain import lock_chain
 from models.store.errors import NotFoundError
@@ -98,11 +99,16 @@ async def confirm(session: AsyncSession, person: Person, command_id: UUID) -> Ro
     Raises:
         NotFoundError: not_found.
         NotProposedError: not_proposed.
-        FlowError: self_confirmation, forbidden.
+        FlowError: self_confirmation, forbidden; instance_closed, on_hold: then it stays proposed.
     """
     row = await _proposed(session, person, command_id)
     if row["actor_id"] == person.id:
         raise FlowError("self_confirmation")
+    instance = await session.get_one(WorkflowInstance, (person.tenant_id, row["workflow_instance_id"]))
+    if instance.status == InstanceStatus.ON_HOLD:
+        raise FlowError("on_hold")
+    if instance.status in INSTANCE_CLOSED:
+        raise FlowError("instance_closed", status=str(instance.status))
     await fetch_one(session, _CONFIRM, tenant=person.tenant_id, id=command_id, by=person.id)
     return row
 

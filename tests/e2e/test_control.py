@@ -313,6 +313,23 @@ def test_a_deviation_that_needs_two_persons_waits_for_the_second(
         assert names["deviation_confirmed"]["actor"]["username"] == quality_manager.username
 
 
+def test_a_deviation_stays_proposed_during_a_hold_and_is_not_confirmed_once_the_workflow_is_over(
+    admin: Person, engineer: Person, quality_manager: Person
+) -> None:
+    workflow = begun(engineer, approved(admin, GUARDED), 2)
+    first, second = [one["id"] for one in open_at(engineer, workflow, "make")]
+    skips = [quality_manager.post(f"/api/executions/{one}/skip/", {"reason": WHY}, 202) for one in (first, second)]
+    confirm, later = [f"/api/commands/{one['command_id']}/confirm/" for one in skips]
+    path, why = f"/api/workflows/{workflow['id']}/", "The customer is being asked."
+    with new_person(admin, "quality_manager") as other:
+        other.patch(path, {"status": "on_hold", "reason": why})
+        assert other.post(confirm, expect=409)["code"] == "on_hold"
+        other.patch(path, {"status": "in_progress", "reason": why})
+        assert other.post(confirm)["response"]["outcome"] == "skipped"
+        other.patch(path, {"status": "cancelled", "reason": why})
+        assert other.post(later, expect=409)["code"] == "instance_closed"
+
+
 def test_a_process_may_demand_two_persons_at_every_step(
     admin: Person, engineer: Person, quality_manager: Person
 ) -> None:

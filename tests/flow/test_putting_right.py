@@ -272,7 +272,7 @@ def test_a_resolved_incident_of_an_expression_is_looked_at_and_an_action_is_not_
             scene.play(cmd.NoteActionEnded(ref=scene.only, call_id=call, succeeded=succeeded, error="503"))
         (incident,) = of_type(scene.events, ev.IncidentOpened)
         given = {"command_id": "c", "actor": "sue", "ref": scene.only, "incident_id": incident.incident_id}
-        assert scene.ask(cmd.ResolveIncident(note=WHY, **given)).outcome == "resolved"  # type: ignore[arg-type]
+        assert scene.ask(cmd.ResolveIncident(note=WHY, **given)).outcome == "resolved"
         return scene
 
     assert resolved({"type": "expression", "set": {"n": "context.price"}}).state.hops == {Ref(0, "a"): None}
