@@ -149,7 +149,8 @@ class FakeApi:
         else:
             subject["id"] = str(uuid4())
             self.subjects[subject["id"]] = subject
-        made = {"id": str(uuid4()), "process": process["id"], "status": "in_progress"}
+        held = subject.get("subject_id") or subject["id"]
+        made = {"id": str(uuid4()), "process": process["id"], "status": "in_progress", "subject": held}
         self.instances[made["id"]] = made
         self._enter(made["id"], min(process["graph"]["steps"], key=lambda step: int(step["order"])))
         return 201, made

@@ -87,6 +87,17 @@ async def test_another_run_uses_the_process_that_is_in_force() -> None:
     assert (len(fake.processes), len(fake.instances), len(fake.subjects)) == (1, 8, 4)
 
 
+async def test_cases_of_other_logs_with_the_same_ids_are_other_subjects() -> None:
+    fake = FakeApi()
+    for number, amount in enumerate(("10", "20", "20"), start=1):
+        what = make_plan([Case("1", (at(0, "Weld"),), {"amount": amount})], Oddities())
+        assert (await run(fake, what, replace(TARGET, run_id=UUID(int=number)))).is_clean
+    assert sorted(one["attributes"]["amount"] for one in fake.subjects.values()) == ["10", "20"]
+    assert [one["identifier"].partition("~")[0] for one in fake.subjects.values()] == ["1", "1"]
+    used = [fake.subjects[one["subject"]]["attributes"]["amount"] for one in fake.instances.values()]
+    assert used == ["10", "20", "20"]
+
+
 async def test_a_case_id_that_is_too_long_is_cut_and_stays_itself() -> None:
     fake = FakeApi()
     long = [Case("x" * 300 + end, (at(0, "Weld"),)) for end in "ab"]

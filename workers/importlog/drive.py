@@ -11,7 +11,7 @@ from workers.importlog.client import Api, ApiProblem
 from workers.importlog.naming import ARTIFICIAL, START
 from workers.importlog.plan import CasePlan, PlannedStep
 from workers.importlog.prepare import Target
-from workers.importlog.subjects import KnownSubjects, new_subject
+from workers.importlog.subjects import Known, KnownSubjects, apart, new_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,34 @@ class _Drive:
         return CaseOutcome(self.plan, self.instance_id, self.completions, problem)
 
     async def _start(self) -> None:
-        """Start the instance, with the case as a new subject or, after an earlier import, the one that is there."""
+        """Start the instance with the case as a new subject, or with the one that is there from an earlier import.
+
+        Another log may have a case of the same id; its subject is another one.
+        """
         case, subject = self.plan.case_id, new_subject(self.plan, self.target.subject_type)
         try:
             instance = await self._begin(subject, self.target.key(case, "begin"))
         except ApiProblem as problem:
-            known = problem.code == "subject_identifier_taken" and await self.subjects.id_of(subject["identifier"])
-            if not known:
-                raise
-            instance = await self._begin({"subject_id": known}, self.target.key(case, "begin", "again"))
+            known = await self._holder(subject, problem)
+            if known.is_same(subject):
+                instance = await self._begin({"subject_id": known.id}, self.target.key(case, "begin", "again"))
+            else:
+                instance = await self._begin_apart(apart(subject))
         self.instance_id = instance["id"]
+
+    async def _begin_apart(self, subject: Json) -> Json:
+        try:
+            return await self._begin(subject, self.target.key(self.plan.case_id, "begin", "apart"))
+        except ApiProblem as problem:
+            known = await self._holder(subject, problem)
+            return await self._begin({"subject_id": known.id}, self.target.key(self.plan.case_id, "begin", "again"))
+
+    async def _holder(self, subject: Json, problem: ApiProblem) -> Known:
+        """The subject that has the identifier already; the problem again where it is about something else."""
+        known = await self.subjects.find(subject["identifier"]) if problem.code == "subject_identifier_taken" else None
+        if known is None:
+            raise problem
+        return known
 
     async def _begin(self, subject: Json, key: str) -> Json:
         case = self.plan.case_id
