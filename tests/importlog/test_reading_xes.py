@@ -36,6 +36,19 @@ def test_an_event_has_its_time_in_utc_and_its_attributes(tmp_path: Path) -> None
     assert one.attributes["parts.part"] == "P-1"
 
 
+def test_a_number_that_is_none_and_a_time_that_is_none_are_nothing(tmp_path: Path) -> None:
+    more = (
+        '<float key="org:resource" value="nan"/><string key="start_timestamp" value="NaT"/>',
+        '<date key="time:timestamp" value="2026-01-01T10:00:00+00:00"/>',
+    )
+    oddities = Oddities()
+    (case,) = read(write(tmp_path / "l.xes", log(NAMED.format(event("Weld", *more)))), oddities=oddities)
+    assert [(one.lifecycle, one.resource) for one in case.events] == [("", "")]
+    assert not oddities.counts
+    (case,) = read(write(tmp_path / "m.xes", log(NAMED.format(event("Weld", more[0].replace("float", "string"))))))
+    assert case.events[0].resource == "nan"  # a person may be called so
+
+
 @pytest.mark.parametrize(
     "namespace", ["", ' xmlns="http://www.xes-standard.org/"', ' xmlns="http://code.deckfour.org/xes"']
 )

@@ -21,6 +21,8 @@ Attributes = dict[str, Any]
 
 _STANDARD_PREFIXES = frozenset({"concept", "lifecycle", "org", "time"})
 _VALUES = frozenset({"string", "date", "int", "float", "boolean", "id", "list", "container"})
+_NO_TIME = "NaT"
+"""What pm4py writes where a data frame has no time; for a person who is missing it writes the number NaN."""
 _KEYS = re.compile(r"'([^']*)'|\"([^\"]*)\"|(\S+)")
 _USUAL = {"concept:name", "time:timestamp", "start_timestamp", "org:resource", "lifecycle:transition"}
 """What is looked for unless another attribute is named; a log need not have all of them."""
@@ -166,7 +168,7 @@ class _Document:
         return default
 
     def _time(self, value: Any) -> datetime | None:
-        if value is None:
+        if value is None or value == _NO_TIME:
             return None
         moment = self.read_time(_text(value))
         if moment is None:
@@ -190,7 +192,8 @@ class _Document:
             return
         prefix, colon, rest = element.get("key", "").partition(":")
         key = outer + (f"{self.aliases.get(prefix, prefix)}:{rest}" if colon else prefix)
-        if (value := element.get("value")) is not None:
+        value = element.get("value")
+        if value is not None and not (_local(element) == "float" and value.casefold() == "nan"):
             found.setdefault(key, value)
         for child in element:
             self._collect(child, f"{key}.", found, depth + 1)
