@@ -60,7 +60,16 @@ def test_a_run_is_named_before_it_begins(tmp_path: Path) -> None:
     assert f"run {run_id}" in output.partition("no_connection")[0]
 
 
-@pytest.mark.parametrize("arguments", [("--cases", "0"), ("--speed", "0"), ("--run-id", "x"), ("--concurrency", "0")])
+def test_a_tab_may_be_spelled(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.tsv", "case\tactivity, as named\n1\tA\n")
+    code, output = invoke(str(path), "--plan-only", "--delimiter", "\\t", "--activity", "activity, as named")
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--cases", "0"), ("--speed", "0"), ("--run-id", "x"), ("--concurrency", "0"), ("--delimiter", ";;")],
+)
 def test_options_out_of_range_are_refused(arguments: tuple[str, str], tmp_path: Path) -> None:
     code, _ = invoke(str(write(tmp_path / "l.csv", LOG)), "--plan-only", *arguments)
     assert code == 2

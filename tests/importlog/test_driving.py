@@ -121,6 +121,13 @@ async def test_a_key_of_another_graph_is_refused() -> None:
         await run(fake, make_plan([Case("9", (at(0, "Paint"),))], Oddities()))
 
 
+async def test_a_key_of_another_subject_type_is_refused_before_any_case() -> None:
+    fake = FakeApi()
+    await run(fake)
+    with pytest.raises(NotPossible, match="process_differs"):
+        await run(fake, target=replace(TARGET, run_id=UUID(int=2), subject_type="Part"))
+
+
 async def test_a_wrong_person_in_the_record_is_a_mismatch() -> None:
     fake = FakeApi()
     await run(fake)

@@ -12,6 +12,14 @@ def register(app: typer.Typer) -> None:
     app.command("import-log")(import_log)
 
 
+def _one_sign(delimiter: str) -> str:
+    """A tab is hard to type in a shell."""
+    sign = "\t" if delimiter == "\\t" else delimiter
+    if len(sign) > 1:
+        raise typer.BadParameter("A delimiter is one character, or \\t for a tab.")
+    return sign
+
+
 def import_log(
     file: Annotated[Path, typer.Argument(help="XES or CSV, plain or gzipped.", metavar="FILE")],
     cases: Annotated[int | None, typer.Option(min=1, help="Import only the first N cases.", metavar="N")] = None,
@@ -34,7 +42,9 @@ def import_log(
     start_timestamp: Annotated[str, typer.Option(help="Column of the start, beside that of the completion.")] = "",
     resource: Annotated[str, typer.Option(help="Column or attribute of the person.")] = "",
     lifecycle: Annotated[str, typer.Option(help="Column or attribute of the lifecycle transition.")] = "",
-    delimiter: Annotated[str, typer.Option(help="Delimiter of a table; else found out.")] = "",
+    delimiter: Annotated[
+        str, typer.Option(callback=_one_sign, help="Delimiter of a table, \\t for a tab; else found out.")
+    ] = "",
     timestamp_format: Annotated[str, typer.Option(help="Format of the times as in strptime; else found out.")] = "",
     run_id: Annotated[UUID | None, typer.Option(help="Go on with a run that was cut off.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report to this file as JSON.")] = None,

@@ -88,16 +88,19 @@ async def ensure_process(api: Api, target: Target, graph: Json) -> str:
     """Put the graph into force under the target's key, or find that it is; return the process id.
 
     Raises:
-        NotPossible: process_differs, where the key belongs to another graph.
+        NotPossible: process_differs, where the key belongs to another graph or subject type.
         ApiProblem: with the server's code.
     """
     known = await _find_process(api, target.process_key)
     if known is None:
         known = await _made(api, target, graph)
-    elif _ways((await api.get(f"/api/processes/{known['id']}/"))["graph"]) != _ways(graph):
-        raise NotPossible(
-            "process_differs", f"The process {target.process_key!r} has another graph; choose another --process-key."
-        )
+    else:
+        shown = await api.get(f"/api/processes/{known['id']}/")
+        if _ways(shown["graph"]) != _ways(graph) or shown["subject_type"] != target.subject_type:
+            raise NotPossible(
+                "process_differs",
+                f"The process {target.process_key!r} has another graph or subject type; choose another --process-key.",
+            )
     if known["status"] != "approved":
         await _approve(api, target, known["id"])
     return str(known["id"])
