@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.facts import Deadlines, Done
-from models.flow.graph import Graph, Step, timer_of
+from models.flow.graph import Graph, Step, counts_working_time, timer_of
 from models.flow.policies import escalation_of
 from models.flow.state import Ref, State, execution_id
 from models.store.calendars import DEFAULT_KEY, calendars_of
@@ -120,7 +120,7 @@ class Clock:
         if calendar is None:
             return {}
         ahead = {moment for token in state.tokens.values() for moment in (token.due_at, token.limit_at)}
-        counted = {key for key, step in graph.steps.items() if _by_calendar(step)}
+        counted = {key for key, step in graph.steps.items() if counts_working_time(step)}
         ahead |= {token.wake_at for ref, token in state.tokens.items() if ref.step in counted}
         marks = {mark for marks in {token.marks for token in state.tokens.values()} for mark in marks}
         deadlines = tuple(sorted({one for one in ahead if one is not None} | marks))
@@ -149,13 +149,8 @@ def deadlines_of(step: Step, calendar: WorkingCalendar | None, now: datetime) ->
 
 
 def _rings(step: Step, calendar: WorkingCalendar | None, now: datetime) -> datetime | None:
-    """When its timer rings: an oven also burns at night, so only where the step says so is working time counted."""
-    wait = timer_of(step)
-    return _after(calendar if _by_calendar(step) else None, now, wait)
-
-
-def _by_calendar(step: Step) -> bool:
-    return bool(timer_of(step) and step.config["timer"].get("working_time"))
+    """When its timer rings."""
+    return _after(calendar if counts_working_time(step) else None, now, timer_of(step))
 
 
 def marks_of(step: Step, calendar: WorkingCalendar | None, due: datetime) -> tuple[datetime, ...]:

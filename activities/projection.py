@@ -41,7 +41,8 @@ _MOVE_DEADLINES = text(
     UPDATE step_execution e
     SET due_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.due_at), e.due_at + :held),
         limit_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.limit_at), e.limit_at + :held),
-        wake_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.wake_at), e.wake_at + :held)
+        wake_at = COALESCE((SELECT m.later FROM moved m WHERE m.sooner = e.wake_at AND e.step_key <> ALL(:by_clock)),
+                           e.wake_at + :held)
     WHERE e.tenant_id = :tenant AND e.workflow_instance_id = :instance AND e.exited_at IS NULL
     """
 )
@@ -260,6 +261,7 @@ def projected(place: Place, cohort: Cohort, start: ev.Event | None = None) -> It
                 "held": at - held_at,
                 "sooner": [sooner for sooner, _ in cohort.event.moved],
                 "later": [later for _, later in cohort.event.moved],
+                "by_clock": list(cohort.event.by_clock),
             }
             yield Statement(_MOVE_DEADLINES, keys | shift)
         case ev.InstanceAmended(changes=changes):

@@ -232,6 +232,11 @@ def timer_of(step: Step) -> timedelta | None:
     return parse_duration(timer["duration"]) if timer and timer.get("duration") else None
 
 
+def counts_working_time(step: Step) -> bool:
+    """Whether the timer of a step goes by the site's working calendar: an oven also burns at night."""
+    return timer_of(step) is not None and bool(step.config["timer"].get("working_time"))
+
+
 def parse_edge(raw: Mapping[str, Any]) -> Edge:
     """One edge from its JSON."""
     given = _given(raw, "from_step", "to_step", "edge_type", "condition", "config")

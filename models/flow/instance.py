@@ -3,6 +3,7 @@
 from models.flow import commands as cmd
 from models.flow import events as ev
 from models.flow.errors import FlowError
+from models.flow.graph import counts_working_time
 from models.flow.incidents import resolve
 from models.flow.moment import Events, Moment
 from models.flow.status import InstanceStatus
@@ -43,8 +44,17 @@ def resume(moment: Moment, command: cmd.Resume) -> Events:
             by=command.actor,
             reason=command.reason,
             moved=tuple(sorted(moment.facts.moved.items())),
+            by_clock=_by_clock(moment),
         ),
     )
+
+
+def _by_clock(moment: Moment) -> tuple[str, ...]:
+    """Where timers count all time, though deadlines of the same moment may go by a calendar."""
+    if not moment.facts.moved:
+        return ()
+    ringing = {ref.step for ref, token in moment.state.tokens.items() if token.wake_at is not None}
+    return tuple(sorted(key for key in ringing if not counts_working_time(moment.graph.steps[key])))
 
 
 def cancel(moment: Moment, command: cmd.Cancel) -> Events:

@@ -163,27 +163,29 @@ def reopen(state: State, ref: Ref) -> None:
 def resume(state: State, event: ev.InstanceResumed) -> None:
     """Every moment that lies ahead moves by the time held, or to where the calendar puts it."""
     state.status, state.held_at = InstanceStatus.IN_PROGRESS, None
-    held, moved = event.at - event.held_at, dict(event.moved)
+    held, moved, by_clock = event.at - event.held_at, dict(event.moved), frozenset(event.by_clock)
     all_marks: dict[tuple[datetime, ...], tuple[datetime, ...]] = {}
 
     def later(moment: datetime | None) -> datetime | None:
         return None if moment is None else moved.get(moment, moment + held)
 
     # By identity, for thousands share a token; `before` keeps those alive whose identity is remembered.
-    resumed: dict[int, Token] = {}
+    resumed: dict[tuple[int, bool], Token] = {}
     before = dict(state.tokens)
     for ref, token in before.items():
-        if id(token) not in resumed:
+        alike = id(token), ref.step in by_clock
+        if alike not in resumed:
             if token.marks not in all_marks:
                 all_marks[token.marks] = tuple(moved.get(mark, mark + held) for mark in token.marks)
-            resumed[id(token)] = replace(
+            rings = token.wake_at
+            resumed[alike] = replace(
                 token,
                 due_at=later(token.due_at),
                 limit_at=later(token.limit_at),
-                wake_at=later(token.wake_at),
+                wake_at=rings + held if rings is not None and ref.step in by_clock else later(rings),
                 marks=all_marks[token.marks],
             )
-        state.tokens[ref] = resumed[id(token)]
+        state.tokens[ref] = resumed[alike]
 
 
 def close(state: State, status: InstanceStatus) -> None:

@@ -108,6 +108,21 @@ def test_resuming_moves_every_moment_and_the_calendar_has_the_last_word() -> Non
     assert state.tokens[Ref(1, "t")].wake_at == LATER + 2 * day
 
 
+def test_a_timer_that_counts_all_time_moves_by_the_time_held_whatever_else_falls_on_that_moment() -> None:
+    day = timedelta(days=1)
+    state = after(
+        entered(due_at=LATER),
+        entered(Ref(1, "oven"), wake_at=LATER),
+        entered(Ref(1, "cure"), wake_at=LATER),
+        ev.InstanceHeld(at=NOW, by="sue", reason="audit"),
+    )
+    moved = ((LATER, LATER + 3 * day),)
+    back = ev.InstanceResumed(at=NOW + day, held_at=NOW, by="sue", reason="done", moved=moved, by_clock=("oven",))
+    tokens = fold(state, [back]).tokens
+    assert tokens[HERE].due_at == tokens[Ref(1, "cure")].wake_at == LATER + 3 * day
+    assert tokens[Ref(1, "oven")].wake_at == LATER + day
+
+
 def test_branches_wait_at_their_join_until_it_is_entered() -> None:
     one, two = name_of("", "f", 1, 1), name_of("", "f", 1, 2)
     state = after(

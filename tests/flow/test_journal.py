@@ -22,6 +22,7 @@ from tests.flow.scene import (
     graph,
     hold,
     migrate,
+    of_type,
     resume,
     step,
 )
@@ -241,6 +242,26 @@ def test_deadlines_that_a_calendar_moved_are_named() -> None:
     assert [item.event.moved for item in decision.happened if isinstance(item.event, ev.InstanceResumed)] == [
         ((due, later),)
     ]
+
+
+def test_timers_that_count_all_time_are_named_where_a_calendar_moved_deadlines() -> None:
+    timers = {"oven": {"duration": "PT2H"}, "cure": {"duration": "PT2H", "working_time": True}}
+    branches = [step(key, step_type="timer", config={"timer": timer}) for key, timer in timers.items()]
+    scene = Scene(graph(
+        step("f", step_type="fork"), *branches, step("j", step_type="join"), end(),
+        *(edge("f", key) for key in timers), *(edge(key, "j") for key in timers), edge("j", "end"),
+    ))  # fmt: skip
+    scene.play(cmd.Recheck(ref=Ref(0, "f")))
+    scene.ask(hold())
+
+    def by_clock(**facts: Any) -> tuple[str, ...]:
+        decision = decide_all(scene.graph, scene.state, [resume()], replace(scene.facts(), **facts), scene.now)
+        (event,) = of_type([item.event for item in decision.happened], ev.InstanceResumed)
+        named: tuple[str, ...] = event.by_clock
+        return named
+
+    assert by_clock(moved={NOW: NOW}) == ("oven",)
+    assert by_clock() == ()
 
 
 def test_the_second_person_is_named() -> None:

@@ -208,25 +208,29 @@ async def test_a_hold_freezes_the_working_time_left_over_weekends(skipping: Skip
 async def test_a_hold_moves_an_oven_by_the_time_held_and_a_timer_of_working_time_by_the_calendar(
     skipping: Skipping,
 ) -> None:
+    """Also where the oven is done at the very moment at which somebody's work is due."""
     plant = skipping.plant
-    timers = {"oven": {"duration": "PT200H"}, "cure": {"duration": "P10D", "working_time": True}}
+    timers = {"oven": {"duration": "PT1H"}, "cure": {"duration": "P10D", "working_time": True}}
     waits = [step(key, step_type="timer", config={"timer": timer}) for key, timer in timers.items()]
-    ways = [edge("both", "oven"), edge("both", "cure"), edge("oven", "met"), edge("cure", "met"), edge("met", "end")]
-    forked = (step("both", step_type="fork"), *waits, step("met", step_type="join"), end())
-    instance = await plant.begin(line(*forked, edges=ways))
-    await plant.until("SELECT 1 FROM step_execution WHERE step_key IN ('oven', 'cure') HAVING count(*) = 2")
-    rings = "SELECT step_key, wake_at FROM step_execution WHERE wake_at IS NOT NULL"
-    before = {row["step_key"]: row["wake_at"] for row in await plant.rows(rings)}
-    await skipping.wait(days=2)
+    branches = (*waits, step("watch", expected_duration="PT1H"))
+    ways = [way for key in ("oven", "cure", "watch") for way in (edge("both", key), edge(key, "met"))]
+    forked = (step("both", step_type="fork"), *branches, step("met", step_type="join"), end())
+    midnight = (await skipping.env.get_current_time()).replace(hour=0, minute=0) + timedelta(days=1)
+    await skipping.wait_for(add(skipping.calendar, midnight, timedelta(hours=1)))
+    instance = await plant.begin(line(*forked, edges=[*ways, edge("met", "end")]))
+    await plant.until("SELECT 1 FROM step_execution WHERE exited_at IS NULL HAVING count(*) = 3")
+    rings = "SELECT step_key, COALESCE(wake_at, due_at) AS at FROM step_execution WHERE exited_at IS NULL"
+    before = {row["step_key"]: row["at"] for row in await plant.rows(rings)}
+    assert before["oven"] == before["watch"]
     await plant.act(instance, "hold", by="quinn", reason="the power is shut off")
     await skipping.wait(days=3, hours=5)
     await plant.act(instance, "resume", by="quinn", reason="the power is back")
     ((held, _), (resumed, _)) = await skipping.told(instance, "instance_held", "instance_resumed")
-    after = {row["step_key"]: row["wake_at"] for row in await plant.rows(rings)}
-    left = between(skipping.calendar, held, before["cure"])
+    after = {row["step_key"]: row["at"] for row in await plant.rows(rings)}
+    left = {key: between(skipping.calendar, held, before[key]) for key in ("cure", "watch")}
     assert after == {
         "oven": before["oven"] + (resumed - held),
-        "cure": add(skipping.calendar, resumed, left),
+        **{key: add(skipping.calendar, resumed, time) for key, time in left.items()},
     }
 
 

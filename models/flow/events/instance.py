@@ -39,6 +39,8 @@ class InstanceResumed:
     reason: str
     moved: tuple[tuple[datetime, datetime], ...] = ()
     """Deadline before the hold → after it, where a working calendar makes that another span than the time held."""
+    by_clock: tuple[str, ...] = ()
+    """Steps whose timers moved by the time held nevertheless: they count all time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
