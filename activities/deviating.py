@@ -207,8 +207,8 @@ async def _add_done(session: AsyncSession, tenant: UUID, instance: UUID, pinned:
     for one, execution in completed.items():
         with_it = (successor for other in together.get(one, ()) for successor in followed.get(other, ()))
         done = _done(execution, followed.get(one, ()), tuple(with_it), ends)
-        if (row := told.get(one)) is not None:
-            done = replace(done, limit_passed=row["limit_passed"], attempts=row["attempts"])
+        if one in told:
+            done = replace(done, limit_passed=told[one]["limit_passed"], attempts=told[one]["attempts"])
         batch.done[ref_of(execution)] = done
     # They are left again, and somebody else's batch may have been waiting for them meanwhile.
     opened = {one.ref for done in batch.done.values() for one in done.successors if one.open}

@@ -24,11 +24,15 @@ INFO = InstanceInfo(
 )
 
 
-def told(*parts: dict[str, object], name: str = "", **tokens: Token) -> list[str]:
+def told(*parts: dict[str, object], **tokens: Token) -> list[str]:
     """The lines about subjects that stand at these steps, one after the other."""
+    return told_of(INFO, *parts, **tokens)
+
+
+def told_of(info: InstanceInfo, /, *parts: dict[str, object], **tokens: Token) -> list[str]:
     places = {Ref(number, key.split("__")[0]): token for number, (key, token) in enumerate(tokens.items())}
     state = State(instance_id=INSTANCE, tokens=places)
-    return [one for one in markdown(replace(INFO, name=name), state, graph(*parts, checked=False)).splitlines() if one]
+    return [one for one in markdown(info, state, graph(*parts, checked=False)).splitlines() if one]
 
 
 def test_incidents_are_told_with_their_code_by_step() -> None:
@@ -64,7 +68,7 @@ def test_an_engines_step_says_what_it_waits_for() -> None:
 
 
 def test_names_are_shown_as_they_were_written_and_never_as_markdown() -> None:
-    lines = told(step("a"), name="![seen](https://example.com/x) <b>\n# 10*20_mm", a=Token())
+    lines = told_of(replace(INFO, name="![seen](https://example.com/x) <b>\n# 10*20_mm"), step("a"), a=Token())
     assert lines[1] == r"\!\[seen\](https://example.com/x) \<b\> \# 10\*20\_mm  "
 
 
