@@ -70,7 +70,7 @@ _SEED = text(
     RETURNING process_id
     """
 )
-"""What an instance is and whence it came never changes; what may change is overwritten by the first event."""
+"""What is there before the first event; that says again what the instance began as, and overwrites it."""
 _SEED_SUBJECTS = text(
     """
     INSERT INTO pg_temp.workflow_subject (tenant_id, instance_id, subject_no, subject_id)
@@ -78,6 +78,28 @@ _SEED_SUBJECTS = text(
     WHERE tenant_id = :tenant AND instance_id = :instance AND subject_no < :subjects
     """
 )
+_NEVER_CHANGED: Final = (
+    "identifier", "triggered_by", "triggered_requirement_id", "child_no", "parent_instance_id", "created_at",
+    "created_by",
+)  # fmt: skip
+"""What an instance is and whence it came."""
+_PAIRS: Final = ", ".join(f"'{column}', {column}" for column in _NEVER_CHANGED)
+IDENTITY: Final = f"jsonb_build_object({_PAIRS})"
+"""SQL over `workflow_instance`, for the first event of its journal."""
+SUBJECTS_DIGEST: Final = (
+    "(SELECT encode(sha256(convert_to(string_agg(CAST(subject_id AS text), ',' ORDER BY subject_no), 'UTF8')), 'hex')"
+    " FROM workflow_subject WHERE tenant_id = :tenant AND instance_id = :instance)"
+)
+"""SQL, while nobody has joined: which subjects the instance begins with, and in which order."""
+_SUBJECTS = text(f"SELECT {SUBJECTS_DIGEST}")
+_RESTORED: Final = ", ".join(f"{column} = was.{column}" for column in _NEVER_CHANGED)
+_IDENTIFY = text(
+    f"""
+    UPDATE pg_temp.workflow_instance AS i SET {_RESTORED}
+    FROM jsonb_populate_record(CAST(NULL AS public.workflow_instance), :identity) AS was
+    WHERE i.tenant_id = :tenant AND i.id = :instance
+    """  # noqa: S608 - names from the code
+).bindparams(bindparam("identity", type_=JSONB))
 _ORIGIN = text(
     """
     UPDATE pg_temp.workflow_instance
@@ -205,6 +227,10 @@ async def _begin(connection: AsyncConnection, place: Place, event: ev.InstanceSt
     origin = event.origin
     if not origin:
         return place
+    if "identity" in origin:
+        await connection.execute(_IDENTIFY, {**keys, "identity": origin["identity"]})
+        if (await connection.execute(_SUBJECTS, keys)).scalar() != origin["subjects"]:
+            raise UntellableError("its subjects are not those that it began with")
     process = UUID(origin["process"])
     particulars = {
         "process": process,
@@ -218,8 +244,10 @@ async def _begin(connection: AsyncConnection, place: Place, event: ev.InstanceSt
 
 
 def origin_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The `origin` of an instance that starts, from its row: what amendments may change later."""
+    """The `origin` of an instance that starts, from its row: what amendments may change later, and what nothing may."""
     return {
+        "identity": row["identity"],
+        "subjects": row["subjects"],
         "process": str(row["process_id"]),
         "name": row["name"],
         "owner": None if row["owner_id"] is None else str(row["owner_id"]),

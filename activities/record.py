@@ -33,7 +33,7 @@ from activities.locking import Locked, locked_by, locking, missed
 from activities.migrating import change_gates
 from activities.notices import tell
 from activities.projection import Place, projected, starts_to_join
-from activities.rebuild import origin_of, with_origin
+from activities.rebuild import IDENTITY, SUBJECTS_DIGEST, origin_of, with_origin
 from activities.showing import Showing
 from activities.subscriptions import NOTHING, Subscriptions, Wanted
 from activities.trail import Asked, Before, Trail, look_before
@@ -60,8 +60,10 @@ _ASKED = text(
     """
 )
 _ORIGIN = text(
-    "SELECT process_id, name, owner_id, due_date, context FROM workflow_instance"
-    " WHERE tenant_id = :tenant AND id = :instance"
+    f"""
+    SELECT process_id, name, owner_id, due_date, context, {IDENTITY} AS identity, {SUBJECTS_DIGEST} AS subjects
+    FROM workflow_instance WHERE tenant_id = :tenant AND id = :instance
+    """  # noqa: S608 - names from the code
 )
 _SEAL_AND_TELL = text(
     """

@@ -35,6 +35,8 @@ TAMPERING = {
     "a name": "UPDATE workflow_instance SET name = 'forged'",
     "an owner": "UPDATE workflow_instance SET owner_id = created_by",
     "a context": "UPDATE workflow_instance SET context = '{\"approved\": true}'",
+    "an identifier": "UPDATE workflow_instance SET identifier = 'WO-1999-0001'",
+    "a creation": "UPDATE workflow_instance SET created_at = now() - interval '1 year', created_by = NULL",
     "the instance's end": "UPDATE workflow_instance SET status = 'completed', completed_at = now()",
     "the journal's position": "UPDATE workflow_instance SET seq = seq + 1",
     "a subject's end": "UPDATE workflow_subject SET terminal_status = 'scrapped' WHERE subject_no = 0",
@@ -65,6 +67,24 @@ async def test_what_is_changed_by_hand_is_found_repaired_and_clean(plant: Plant,
     assert (entry["actor_id"], entry["source"]) == (None, "engine")
     assert entry["old"] != entry["new"]
     assert (await plant.act(instance, "complete", Ref(1, "one")))["outcome"] == "advanced"
+
+
+async def test_other_subjects_than_it_began_with_are_told_and_no_execution_is_given_to_them(
+    plant: Plant, database: str
+) -> None:
+    instance, other = await walked(plant), await plant.begin(WALK)
+    of_other = "SELECT subject_id FROM workflow_subject WHERE instance_id = :id"
+    of_first = "SELECT subject_id FROM workflow_subject WHERE instance_id = :id AND subject_no = 0"
+    (stranger,), (own,) = await plant.rows(of_other, id=other), await plant.rows(of_first, id=instance)
+    change = "UPDATE workflow_subject SET subject_id = %s WHERE instance_id = %s AND subject_no = 0"
+    as_superuser(database, change, stranger["subject_id"], instance)
+    before = await plant.rows("SELECT id, subject_id FROM step_execution ORDER BY id")
+    report = await verify(plant.settings, repair=True)
+    assert (report.is_clean, report.repaired) == (False, [])
+    (found,) = report.differences
+    assert (found["instance"], "subjects are not those" in str(found)) == (str(instance), True)
+    assert await plant.rows("SELECT id, subject_id FROM step_execution ORDER BY id") == before
+    as_superuser(database, change, own["subject_id"], instance)
 
 
 async def test_a_repair_leaves_what_is_well_alone(plant: Plant) -> None:

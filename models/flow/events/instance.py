@@ -14,8 +14,8 @@ class InstanceStarted:
     at: datetime
     subjects: int
     origin: Mapping[str, Any] = field(default_factory=dict)
-    """Process, name, owner, due date and context at the start; record adds them, so that a past can be told without
-    the row of today."""
+    """Process, name, owner, due date and context at the start, what the instance is (identifier, parent, creator) and
+    a digest of its subjects; record adds them, so that a past can be told and rows be proved without those of today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
