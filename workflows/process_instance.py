@@ -141,6 +141,9 @@ class ProcessInstance:
             self._arm_timer(engine)
             self._actions.keep_up(engine)
             if self._should_continue_as_new() and not any(engine.unstarted_children()):
+                # In a later task: whoever got an answer in this one sends again at once, and a signal that comes while
+                # a run continues fails its task, so that all of its history is replayed. Until then nobody is answered.
+                await workflow.sleep(BREATH)
                 return engine.carry_on(self._start, self._inbox.leftovers())
             await workflow.wait_condition(lambda: self._has_work(engine))
             await self._pass(engine)

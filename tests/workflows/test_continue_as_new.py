@@ -1,16 +1,20 @@
 """Runs that end and go on many times under a stream of commands: nothing is lost, nothing happens twice."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
+from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
 from activities.journal import cohort_of, fold_cohorts
 from models.flow.carry import carry, restore
 from models.flow.state import Ref, State
-from tests.support.plant import Plant, end, line, step
+from tests.support.meddling import Call
+from tests.support.plant import Plant, edge, end, line, step
+from tests.workflows.conftest import meddling
 from workflows.contract import InstanceInput, Limits
 from workflows.converter import data_converter
 
@@ -66,3 +70,30 @@ async def test_signals_that_queued_up_while_no_worker_ran_cross_into_the_next_ru
     commands = [await plant.accept(instance, "complete", [Ref(number, "a")]) for number in range(30)]
     await asyncio.gather(*(plant.signal(instance, one) for one in commands))
     assert await plant.settled(commands) == ["advanced"] * 30
+
+
+async def test_who_sends_again_at_every_answer_has_no_run_replay_its_history(idle_plant: Plant) -> None:
+    """A signal that reaches a run in the task in which it continues as new fails that task."""
+    plant, rounds = idle_plant, 12
+    looping = line(step("a", is_decision_point=True), end(), edges=[edge("a", "end"), edge("a", "a", "alternate")])
+    following: deque[UUID] = deque()
+
+    async def then_the_next_is_sent(advance: Call, request: Any) -> Any:
+        answer = await advance(request)
+        if following:
+            await plant.signal(UUID(request.key.instance_id), following.popleft())
+        return answer
+
+    async with meddling(plant, advance=then_the_next_is_sent):
+        instance = await plant.start(await plant.approve(looping), limits=PER_EVENTS)
+        await plant.begun(instance)
+        for visit in range(1, rounds + 1):
+            result = "pass" if visit == rounds else "fail"
+            at = [Ref(0, "a", visit=visit)]
+            following.append(await plant.accept(instance, "complete", at, decision_result=result))
+        await plant.signal(instance, following.popleft())
+        assert await plant.status(instance, "completed") == "completed"
+    runs = await plant.histories(instance)
+    assert len(runs) >= rounds
+    failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    assert [event for run in runs for event in run.events if event.event_type == failed] == []
