@@ -89,6 +89,8 @@ class Showing:
             "lot": event.lot,
             "priority": event.priority,
             "notes": "",
+            "wake_at": moment(event.wake_at),
+            "awaits": None,
             "incident": None,
         }
 

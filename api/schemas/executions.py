@@ -177,6 +177,13 @@ class IncidentRef(Shape):
     opened_at: str
 
 
+class AwaitedMessage(Shape):
+    """The message from outside that a step waits for: `POST /api/events/` with this name and key lets it go on."""
+
+    event: str
+    key: str
+
+
 class Execution(Shape):
     """One subject at one step on one visit."""
 
@@ -203,6 +210,9 @@ class Execution(Shape):
     """Which part of a split batch; empty in the undivided one."""
     priority: int
     notes: str
+    wake_at: str | None
+    """When its timer rings, or rang."""
+    awaits: AwaitedMessage | None
     incident: IncidentRef | None
 
 

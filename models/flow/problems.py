@@ -86,6 +86,7 @@ PROBLEMS: Mapping[str, str] = {
     "condition holds.",
     "table_result_without_edge": "The decision table of '{step}' can say '{result}', but no edge takes that "
     "result. Draw one.",
+    "table_empty": "A decision table needs at least one entry under '{of}'.",
     "table_width": "The rule has {cells} entries, but the table has {columns} {of}.",
     "timer_config": "A timer has either a duration or an expression 'until'.",
     "unknown_action": "'{value}' is no action. Allowed: {allowed}.",

@@ -157,6 +157,9 @@ def _table(_name: str, raw: Any, path: str) -> Iterator[Problem]:
     yield from checks.check_fields(raw, path, _TABLE, ("inputs", "outputs", "rules"))
     if not isinstance(raw, Mapping):
         return
+    for name in ("outputs", "rules"):
+        if raw.get(name) == []:
+            yield problem("table_empty", f"{path}.{name}", of=name)
     columns = {}
     for name, fields, required in (("inputs", _INPUT, "expression"), ("outputs", _OUTPUT, "name")):
         columns[name] = checks.entries(raw.get(name))

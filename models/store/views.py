@@ -21,7 +21,7 @@ EXECUTION_COLUMNS = """
     t.key AS subject_type, e.subject_id, u.identifier AS subject_identifier, u.title AS subject_title,
     e.visit_number, e.status, e.assigned_to, a.username AS assignee_name,
     e.entered_at, e.started_at, e.exited_at, e.due_at, e.decision_result, e.branch, e.lot, e.priority,
-    n.key AS next_key, n.name AS next_name, e.overdue, e.notes,
+    n.key AS next_key, n.name AS next_name, e.overdue, e.notes, e.wake_at, e.awaited_event, e.awaited_key,
     c.id AS incident_id, c.code AS incident_code, c.message AS incident_message, c.opened_at AS incident_opened_at
 """
 SUBJECT_AND_STEP = """
@@ -121,6 +121,8 @@ def execution_json(row: Mapping[Any, Any]) -> Json:
         "lot": row["lot"],
         "priority": row["priority"],
         "notes": row["notes"],
+        "wake_at": moment(row["wake_at"]),
+        "awaits": None if row["awaited_event"] is None else {"event": row["awaited_event"], "key": row["awaited_key"]},
         "incident": None
         if row["incident_id"] is None
         else {

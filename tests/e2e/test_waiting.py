@@ -27,6 +27,7 @@ def test_a_timer_goes_on_by_itself_and_nobody_else_does(admin: Person, engineer:
     for action in ("claim", "start", "complete"):
         assert act(engineer, cure, action, expect=409)["code"] == "engine_step"
     assert cure["id"] not in {one["id"] for one in engineer.items("/api/my-tasks/")}
+    assert moment(cure["wake_at"]) - moment(cure["entered_at"]) == timedelta(seconds=2)
     at(engineer, workflow, "unpack")
     left = engineer.get(f"/api/executions/{cure['id']}/")
     assert moment(left["exited_at"]) - moment(left["entered_at"]) >= timedelta(seconds=2)
@@ -114,6 +115,8 @@ def test_a_message_lets_those_go_on_whose_key_it_names_and_fills_the_context(
     eventually(lambda: audited(admin, workflow, "message_awaited"), lambda found: len(found) == 2)
     (awaited,) = audited(admin, workflow, "message_awaited", mine)
     assert (awaited["new"]["name"], awaited["new"]["key"]) == ("goods_received", order)
+    shown = engineer.get(f"/api/executions/{mine['id']}/")
+    assert (shown["awaits"], shown["wake_at"]) == ({"event": "goods_received", "key": order}, None)
     assert act(engineer, mine, expect=409)["code"] == "engine_step"
     posted = post(engineer, order, data={"quantity": 40, "lines": [{"lot": "L7"}]}, id=f"erp-{order}")
     assert posted["reached"] == 1
@@ -124,6 +127,7 @@ def test_a_message_lets_those_go_on_whose_key_it_names_and_fills_the_context(
     assert (received["execution"], received["new"]["message_id"]) == (mine["id"], posted["id"])
     shown = engineer.get(f"/api/events/{posted['id']}/")
     assert [(one["workflow"], one["execution"]) for one in shown["deliveries"]] == [(workflow["id"], mine["id"])]
+    assert engineer.get(f"/api/executions/{mine['id']}/")["awaits"] is None
     (amended,) = audited(admin, workflow, "instance_amended")
     assert amended["new"]["changes"]["context_at"] == {"goods.quantity": 40, "goods.first": "L7"}
     assert at(engineer, workflow, "wait")["id"] == other["id"]

@@ -242,6 +242,11 @@ CASES: list[tuple[Any, str, str]] = [
      "unknown_hit_policy", "steps[0].config.decision_table.hit_policy"),
     (computed("decision_table", YES, NO, decision_table={**table(), "rules": [{"when": [], "then": ["pass"]}]}),
      "table_width", "steps[0].config.decision_table.rules[0].when"),
+    (computed("decision_table", YES, NO, decision_table=table()), "table_empty",
+     "steps[0].config.decision_table.rules"),
+    (computed("decision_table", YES, NO,
+              decision_table={**table(), "outputs": [], "rules": [{"when": [1], "then": []}]}),
+     "table_empty", "steps[0].config.decision_table.outputs"),
     # the engine's own steps
     (lone(step_type="timer", config={"timer": {}}), "timer_config", "steps[0].config.timer"),
     (lone(step_type="timer", config={"timer": {"duration": "soon"}}), "bad_duration", "steps[0].config.timer.duration"),
