@@ -6,6 +6,8 @@ from zlib import compress, decompress
 
 LARGEST: Final = 1024 * 1024
 """Characters that what was packed may have; whatever goes with it has the rest."""
+LARGEST_PROCESS: Final = 1_400 * 1024
+"""The same of a process version, with which at most a state goes (DESIGN §3.14: 512 KiB)."""
 
 
 def pack(text: bytes) -> str:

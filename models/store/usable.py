@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.flow.canonical import canonical
-from models.flow.packing import LARGEST, pack
+from models.flow.packing import LARGEST_PROCESS, pack
 from models.flow.policies import LevelAction
 from models.store.connectors import connector_in_use
 from models.store.effectivity import IN_FORCE
@@ -51,11 +51,11 @@ async def _too_large(session: AsyncSession, process: Process) -> list[Json]:
     """A version is handed to every workflow of it whole, with the catalogues' entries that it names."""
     text = canonical(await with_definitions(session, process.tenant_id, process.graph)).encode()
     size = len(pack(text))
-    if size <= LARGEST:
+    if size <= LARGEST_PROCESS:
         return []
     message = (
-        f"The process has {len(text)} bytes, {size} once compressed; a workflow can be handed {LARGEST}. Shorten its "
-        "instructions and forms, keep pictures as documents, or split it; one process may start another."
+        f"The process has {len(text)} bytes, {size} once compressed; a workflow can be handed {LARGEST_PROCESS}. "
+        "Shorten its instructions and forms, keep pictures as documents, or split it; one process may start another."
     )
     return [{"code": "process_too_large", "path": "", "message": message}]
 

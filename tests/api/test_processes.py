@@ -254,7 +254,7 @@ def test_a_process_that_no_workflow_could_be_handed_is_told_so_before_it_is_in_f
         body = process_body()
         signed = {"requirement_type": "signature", "name": "Sign"}
         body["graph"]["steps"][0]["requirements"] = [{**signed, "description": next(instructions)} for _ in range(100)]
-        body["graph"]["steps"].insert(0, {**body["graph"]["steps"][0], "key": "prepare"})
+        body["graph"]["steps"][:0] = [{**body["graph"]["steps"][0], "key": key} for key in ("prepare", "preheat")]
         return body
 
     dice = Random(7)

@@ -1,6 +1,10 @@
 """An instance on a real Temporal and a real PostgreSQL: signals in, journal out."""
 
+from functools import partial
+from typing import Any
+
 from sqlalchemy import text
+from temporalio.client import WorkflowHandle
 
 from models.db import tenant_session
 from models.flow.state import Ref
@@ -34,6 +38,10 @@ async def test_a_subject_walks_through_a_process(plant: Plant) -> None:
     ]
 
 
+async def is_described(handle: WorkflowHandle[Any, Any]) -> bool:
+    return "GateworkSite" in (await handle.describe()).search_attributes
+
+
 async def test_operators_find_an_instance_by_its_own_site_or_the_deployments(idle_plant: Plant) -> None:
     plant = idle_plant
     process = await plant.approve(line(step("one"), step("end", is_terminal=True)))
@@ -44,5 +52,7 @@ async def test_operators_find_an_instance_by_its_own_site_or_the_deployments(idl
     async with working(plant):
         for instance, site in ((named, "vienna"), (other, plant.settings.site)):
             await plant.begun(instance)
-            described = await plant.client.get_workflow_handle(str(instance)).describe()
-            assert described.search_attributes["GateworkSite"] == [site]
+            handle = plant.client.get_workflow_handle(str(instance))
+            # The first record is there before the task ends that says so to Temporal.
+            await plant.eventually(partial(is_described, handle))
+            assert (await handle.describe()).search_attributes["GateworkSite"] == [site]

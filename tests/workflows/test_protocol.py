@@ -196,7 +196,7 @@ async def test_a_context_that_is_larger_than_any_answer_does_not_stop_its_workfl
 async def test_a_process_with_instructions_longer_than_any_answer_runs(plant: Plant) -> None:
     words = [Random(number).randbytes(3).hex() for number in range(2_000)]
     dice = Random(7)
-    steps = [step(f"s{n}", description=" ".join(dice.choices(words, k=1_400))) for n in range(300)]
+    steps = [step(f"s{n}", description=" ".join(dice.choices(words, k=1_400))) for n in range(270)]
     graph = line(*steps, end())
     assert len(json.dumps(graph)) > 2 * 1024 * 1024
     instance = await plant.begin(graph)

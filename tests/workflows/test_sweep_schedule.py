@@ -51,14 +51,13 @@ async def test_a_worker_makes_the_schedule_and_it_sweeps_at_once(plant: Plant) -
 async def test_the_schedule_brings_back_what_was_lost(plant: Plant) -> None:
     instance = await plant.begin(line(step("one"), end()))
     await plant.client.get_workflow_handle(str(instance)).terminate("by hand")
-    # The sweep looks at an instance only some seconds after it was made.
-    as_superuser(
-        plant.settings.database_url.get_secret_value() if plant.settings.database_url else "",
-        "UPDATE workflow_instance SET created_at = created_at - interval '1 minute'",
-    )
+    # The sweep looks at an instance only some seconds after it was made; verify sees when it was made.
+    database = plant.settings.database_url.get_secret_value() if plant.settings.database_url else ""
+    as_superuser(database, "UPDATE workflow_instance SET created_at = created_at - interval '1 minute'")
     await plant.eventually(lambda: there(plant))
     await plant.client.get_schedule_handle(schedule_id(plant.settings.core_task_queue)).trigger()
     await plant.until("SELECT 1 FROM journal WHERE kind = 'instance_recovered'")
+    as_superuser(database, "UPDATE workflow_instance SET created_at = created_at + interval '1 minute'")
 
 
 async def test_the_schedule_is_made_once_and_takes_a_new_interval(idle_plant: Plant) -> None:
