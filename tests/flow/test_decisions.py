@@ -166,7 +166,7 @@ def test_several_results_take_the_first_edge_in_drawn_order_and_none_the_uncondi
                 "hit_policy": "collect",
                 "inputs": [],
                 "outputs": [{"name": "mark"}],
-                "rules": [],
+                "rules": [{"when": [], "then": ["red"]}],
             }
         },
     )
