@@ -109,6 +109,7 @@ def test_a_broken_table_is_refused_with_its_code(text: str, fields: Fields, code
         b'{"log": {"traces": []}}',
         b'[\n  {"case": 1, "activity": "A"}\n]',
     ],
+    ids=["bz2", "xz", "gzip twice", "tar", "png", "object", "list"],
 )
 def test_what_is_no_text_or_no_table_is_refused_as_that(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_bytes(content)
