@@ -36,13 +36,19 @@ class Sizes:
     bulk: int = 1_000
 
 
+UNTIL_PLANNED = 22
+"""Completions one after the other, after which no statement of any contender is planned any more."""
 QUICK = Sizes(passes=1, lone=22, instances=25, rounds=4, hot=300)
 TINY = Sizes(passes=1, lone=4, instances=3, rounds=2, hot=12, bulk=20)
 
 
 async def warm_up(contender: Contender) -> None:
-    """Connections, prepared statements, sandbox imports."""
+    """Connections, sandbox imports, and statements.
+
+    psycopg prepares a statement after five uses of a connection, and after five more PostgreSQL plans it no longer.
+    """
     await throughput(contender, instances=5, rounds=2)
+    await latency(contender, UNTIL_PLANNED)
 
 
 async def latency(contender: Contender, completions: int) -> float:
