@@ -29,7 +29,7 @@ test-fast: install  ## Run the tests that need no browser
 screenshots: install web  ## Take the pictures of the docs anew
 	@browser=$$(python3 scripts/ensure_chromium.py) && GATEWORK_CHROMIUM="$$browser" PICTURES=docs/pictures $(BIN)/pytest -q tests/browser
 
-nightly: install  ## Check the laws of the core on 20,000 examples each, a process per core (forty minutes on two)
+nightly: install  ## Check the laws of the core on 20,000 examples each, a process per core (over an hour of processor time)
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -n $$(getconf _NPROCESSORS_ONLN) --dist worksteal --timeout 7200 tests/flow $(ARGS)
 
 mutation: install  ## Change the core in a copy and see whether its tests notice (ARGS=--all: every mutant, hours)
