@@ -26,7 +26,7 @@ from models.db import tenant_session
 from models.decisions.world import worlds_of
 from models.flow.graph import Graph, Step
 from models.flow.state import execution_id
-from models.json_values import plain, spelled
+from models.json_values import measured, spelled
 from models.notices.targets import below
 from models.requirements.expressions import ExpressionError, evaluate
 from models.secret_box import SecretBox
@@ -193,7 +193,7 @@ def _args(expression: str, variables: Json) -> Any:
     Raises:
         ExpressionError, ValueError: as the message says.
     """
-    args = plain(evaluate(expression, variables))
-    if len(spelled(args)) > SITE_BYTES:
+    args, size = measured(evaluate(expression, variables))
+    if size > SITE_BYTES:
         raise ValueError(f"they are longer than {SITE_BYTES} bytes")
     return args

@@ -21,7 +21,7 @@ from models.flow.graph import Graph, Step, StepType, timer_of
 from models.flow.paths import picked
 from models.flow.state import Ref
 from models.flow.status import OPEN
-from models.json_values import encoded, plain
+from models.json_values import measured
 from models.requirements.expressions import ExpressionError, Prepared
 from models.store.messages import LONGEST_KEY, Waiting, lock_messages, messages_for
 from models.tables import StepExecution
@@ -89,8 +89,9 @@ def _values(wanted: Mapping[str, str], prepared: Prepared) -> dict[str, Any]:
     Raises:
         ExpressionError, ValueError: as the message says.
     """
-    found = {target: plain(prepared.evaluate(source)) for target, source in wanted.items()}
-    if len(encoded(found).encode()) > MOST_KEPT:
+    found: dict[str, Any]
+    found, size = measured({target: prepared.evaluate(source) for target, source in wanted.items()})
+    if size > MOST_KEPT:
         # A text that is put behind itself at every round would fill the database, and the worker before it.
         raise ExpressionError(f"its values have more than {MOST_KEPT} bytes as JSON")
     return found

@@ -39,6 +39,16 @@ def plain(value: Any) -> Any:
     return json.loads(encoded(value))
 
 
+def measured(value: Any) -> tuple[Any, int]:
+    """The value as `plain` gives it, and how many bytes its JSON has.
+
+    Raises:
+        ValueError: it has what JSON or PostgreSQL cannot hold.
+    """
+    text = encoded(value)
+    return json.loads(text), len(text.encode())
+
+
 def spelled(value: Any) -> bytes:
     """The value as JSON whose objects have their keys in order, so that equal values are equal bytes.
 

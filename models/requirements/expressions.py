@@ -48,8 +48,9 @@ _TEXT = re.compile(
     re.DOTALL,
 )
 """Comments and texts of all kinds: raw ones know no escapes. What is hidden in one must not hide what follows it."""
-_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*$")
-_BINDING = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(?P<name>[A-Za-z_]\w*)\s*,")
+_COMPREHENSION: Final = r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*"
+_MACRO = re.compile(rf"{_COMPREHENSION}$")
+_BINDING = re.compile(rf"{_COMPREHENSION}\(\s*(?P<name>[A-Za-z_]\w*)\s*,")
 _TYPES: Final = frozenset(
     {"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint", "optional"}
 )

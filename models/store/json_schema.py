@@ -38,7 +38,7 @@ def schema_problem(schema: Mapping[str, Any]) -> str | None:
 
 def pattern_faults(schema: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Each pattern that is not taken, with its place; also where no keyword stands, for a reference may lead there."""
-    found = list(_patterns((), schema))
+    found = list(_patterns(schema))
     for path, pattern in found:
         problem = pattern_problem(pattern)
         if problem is not None:
@@ -118,34 +118,30 @@ _Validator: Final = extend(  # type: ignore[no-untyped-call]
 )
 
 
-def _patterns(path: Path, schema: Any) -> Iterator[tuple[Path, str]]:
+def _patterns(schema: Any) -> Iterator[tuple[Path, str]]:
     """Every pattern within, however deep."""
-    if isinstance(schema, Mapping):
-        for key, value in schema.items():
-            if key == "pattern" and isinstance(value, str):
-                yield (*path, key), value
-            if key == "patternProperties" and isinstance(value, Mapping):
-                yield from (((*path, key, pattern), pattern) for pattern in value)
-            yield from _patterns((*path, key), value)
-    elif isinstance(schema, list):
-        for number, value in enumerate(schema):
-            yield from _patterns((*path, number), value)
+    for path, value in _entries((), schema):
+        if path[-1] == "pattern" and isinstance(value, str):
+            yield path, value
+        if path[-1] == "patternProperties" and isinstance(value, Mapping):
+            yield from (((*path, pattern), pattern) for pattern in value)
 
 
 def _mentions(schema: Any, keyword: str) -> bool:
-    if isinstance(schema, Mapping):
-        return keyword in schema or any(_mentions(one, keyword) for one in schema.values())
-    return isinstance(schema, list) and any(_mentions(one, keyword) for one in schema)
+    return any(path[-1] == keyword for path, _ in _entries((), schema))
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """Every `$ref` within, however deep."""
-    if isinstance(schema, Mapping):
-        for key, value in schema.items():
-            if key in {"$ref", "$dynamicRef"} and isinstance(value, str):
-                yield value
-            else:
-                yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
+    """Every reference within, however deep."""
+    for path, value in _entries((), schema):
+        if path[-1] in {"$ref", "$dynamicRef"} and isinstance(value, str):
+            yield value
+
+
+def _entries(path: Path, schema: Any) -> Iterator[tuple[Path, Any]]:
+    """All that stands in objects and lists, each before what is in it."""
+    if isinstance(schema, Mapping | list):
+        inner = schema.items() if isinstance(schema, Mapping) else enumerate(schema)
+        for key, value in inner:
+            yield (*path, key), value
+            yield from _entries((*path, key), value)
