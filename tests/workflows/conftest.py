@@ -58,7 +58,9 @@ async def meddling(plant: Plant, **meddles: Meddle) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def plant(idle_plant: Plant) -> AsyncIterator[Plant]:
-    """A plant at work."""
+async def plant(idle_plant: Plant, request: pytest.FixtureRequest) -> AsyncIterator[Plant]:
+    """A plant at work; marked `private_targets` its deployment allows targets on loopback."""
+    if request.node.get_closest_marker("private_targets"):
+        idle_plant.settings = idle_plant.settings.model_copy(update={"private_targets_allowed": True})
     async with working(idle_plant):
         yield idle_plant

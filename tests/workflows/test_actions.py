@@ -1,7 +1,7 @@
 """Automatic actions on a real Temporal, with a real server on the other side."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,7 @@ from tests.workflows.conftest import working
 from workflows.contract import Limits
 
 Json = dict[str, Any]
+pytestmark = pytest.mark.private_targets
 
 
 @pytest.fixture
@@ -26,14 +27,6 @@ def erp() -> Iterator[Receiver]:
     with Receiver() as receiver:
         receiver.says = b'{"order": {"number": "PO-7"}}'
         yield receiver
-
-
-@pytest.fixture
-async def plant(idle_plant: Plant) -> AsyncIterator[Plant]:
-    """A plant at work, whose deployment allows targets on loopback."""
-    idle_plant.settings = idle_plant.settings.model_copy(update={"private_targets_allowed": True})
-    async with working(idle_plant):
-        yield idle_plant
 
 
 def ordering(url: str, **action: Any) -> Json:

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from tests.support.receiver import Posted, Receiver
 from tests.workflows.conftest import working
 
 Json = dict[str, Any]
+pytestmark = pytest.mark.private_targets
 AT = Ref(0, "book")
 BEARER = Credentials(auth=ConnectorAuth.BEARER, secret="token-of-the-plant")
 
@@ -36,14 +37,6 @@ def erp() -> Iterator[Receiver]:
     with Receiver() as receiver:
         receiver.says = b'{"document": {"number": 4711}}'
         yield receiver
-
-
-@pytest.fixture
-async def plant(idle_plant: Plant) -> AsyncIterator[Plant]:
-    """A plant at work, whose deployment allows targets on loopback."""
-    idle_plant.settings = idle_plant.settings.model_copy(update={"private_targets_allowed": True})
-    async with working(idle_plant):
-        yield idle_plant
 
 
 def rules(plant: Plant) -> ConnectorRules:
