@@ -1,12 +1,13 @@
 """What routes ask for: who is calling, and a transaction of their tenant that commits before the answer is sent.
 
 `Db` is one request = one transaction: it commits when the route returns and rolls back when it raises. Where a route
-must commit in between (commands, starting a workflow) it opens `transaction(...)` itself.
+must commit in between (commands, starting a workflow) it opens `transaction(...)` itself. What only reads sees one
+moment: an instance and its executions that are shown together belong together.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -15,10 +16,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api.auth import Principal, principal_of
 from api.problems import Problem
 from api.services import Services, services
-from models.db import tenant_session
+from models.db import snapshot_session, tenant_session
 from models.store.audit import AuditDraft, audit_tenant
 
 LONGEST_SOURCE = 200
+READING: Final = frozenset({"GET", "HEAD"})
 
 bearer = OAuth2PasswordBearer(tokenUrl="/api/auth/token/", auto_error=False)
 
@@ -81,8 +83,14 @@ def transaction(held: Services, caller: Principal) -> AbstractAsyncContextManage
     return tenant_session(held.app, caller.tenant_id)
 
 
-async def _session(held: Held, caller: AnyCaller) -> AsyncIterator[AsyncSession]:
-    async with transaction(held, caller) as session:
+def snapshot(held: Services, caller: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+    """A transaction of the caller's tenant for what is shown together: all its statements see one moment."""
+    return snapshot_session(held.app, caller.tenant_id)
+
+
+async def _session(request: Request, held: Held, caller: AnyCaller) -> AsyncIterator[AsyncSession]:
+    opened = snapshot if request.method in READING else transaction
+    async with opened(held, caller) as session:
         yield session
 
 

@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.auth import Principal
 from api.commanding import Manner
-from api.deps import transaction
+from api.deps import snapshot, transaction
 from api.gateway import NewInstance
 from api.services import Services
 from models.store.capas import capa_to_start
@@ -53,7 +53,7 @@ async def begin(
             await held.gateway.start(_start_of(caller, plan, asked, identifier, instance_id))
         if how.wait:
             await ticket.wait(held.settings.command_wait_seconds)
-    async with transaction(held, caller) as session:
+    async with snapshot(held, caller) as session:
         return await instance_detail(session, caller.tenant_id, instance_id)
 
 

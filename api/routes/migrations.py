@@ -11,12 +11,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from api import commanding
 from api.auth import Principal
 from api.commanding import How, Manner
-from api.deps import Caller, Held, needs, transaction
+from api.deps import Caller, Held, needs, snapshot, transaction
 from api.migrating import Planner, version_json
 from api.problems import Problem, document, responses
 from api.schemas import migrations as shapes
 from api.services import Services
-from models.db import snapshot_session
 from models.flow.authority import MINIMUM_REASON
 from models.flow.status import INSTANCE_CLOSED
 from models.store.commands import Wanted, read_commands
@@ -65,7 +64,7 @@ async def migrate_workflows(
 
 async def _planned(held: Services, caller: Principal, process_id: UUID, body: shapes.Migration) -> dict[str, Any]:
     steps = body.mapping.steps
-    async with snapshot_session(held.app, caller.tenant_id) as session:
+    async with snapshot(held, caller) as session:
         versions = await versions_to_migrate(session, caller.tenant_id, process_id, body.from_process, steps)
         rows, more = await _instances(session, caller, body)
         planner = Planner(session, versions, steps)

@@ -12,13 +12,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.agreement import differences
 from api import commanding
 from api.commanding import How
-from api.deps import Caller, Db, Held, needs, require, transaction
+from api.deps import Caller, Db, Held, needs, require, snapshot
 from api.paging import Page, moment_after, page, word_after
 from api.past import AsOf, past
 from api.problems import Problem, responses
 from api.schemas import workflows as shapes
 from api.starting import begin
-from models.db import snapshot_session
 from models.enums import Chain
 from models.flow.status import INSTANCE_CLOSED
 from models.store.audit_views import audit_json, list_audit
@@ -151,7 +150,7 @@ async def change_workflow(
             raise commanding.refusal(sent.settled[one].response, command_id=str(one))
     if not sent.complete:
         return commanding.later(sent)
-    async with transaction(held, caller) as session:
+    async with snapshot(held, caller) as session:
         shown = await instance_detail(session, caller.tenant_id, workflow_id)
     return JSONResponse({**shown, "command_id": str(sent.ids[-1])})
 
@@ -245,7 +244,7 @@ async def list_workflow_children(
 )
 async def verify_workflow(workflow_id: UUID, caller: Caller, held: Held) -> Any:
     """Whether the workflow's rows are the fold of its journal, and whether its hash chain is as it was written."""
-    async with snapshot_session(held.app, caller.tenant_id) as session:
+    async with snapshot(held, caller) as session:
         row = await require_instance(session, caller.tenant_id, workflow_id)
         found = await differences(await session.connection(), caller.tenant_id, workflow_id)
         problems = await verify_chain(session, caller.tenant_id, Chain.INSTANCE, workflow_id)

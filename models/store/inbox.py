@@ -80,7 +80,7 @@ _FOR_PEOPLE = """
 """At the engine's own steps nobody has anything to do."""
 _EXECUTIONS = f"""
     SELECT 'execution' AS kind, e.id AS execution_id, CAST(NULL AS uuid) AS other_id, e.due_at AS due,
-           e.overdue AS late, e.entered_at AS since
+           e.overdue AS late, e.entered_at AS since, e.priority
     {_OPEN} AND :may_work AND {_FOR_PEOPLE}
       AND (e.status = 'pending' AND EXISTS (
                SELECT FROM step s WHERE (s.tenant_id, s.id) = (e.tenant_id, e.step_id) AND {_CANDIDATE})
@@ -89,11 +89,11 @@ _EXECUTIONS = f"""
                AND a.delegate_id = :me AND now() >= a.starts_at AND now() < a.ends_at)))
 """  # noqa: S608 - constants only
 _SIGNOFFS = f"""
-    SELECT 'signoff', e.id, NULL, e.due_at, e.overdue, e.entered_at
+    SELECT 'signoff', e.id, NULL, e.due_at, e.overdue, e.entered_at, e.priority
     {_OPEN} AND :may_sign_off AND e.status = 'awaiting_signoff' AND {_NOT_MY_WORK}
 """
 _APPROVALS = f"""
-    SELECT 'approval', e.id, r.id, r.due_at, coalesce(r.due_at < now(), false), r.requested_at
+    SELECT 'approval', e.id, r.id, r.due_at, coalesce(r.due_at < now(), false), r.requested_at, e.priority
     FROM approval_request r
     JOIN step_execution e ON (e.tenant_id, e.id) = (r.tenant_id, r.execution_id)
     JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
@@ -112,7 +112,7 @@ _APPROVALS = f"""
 _GATE = "coalesce(CAST(e.kept_gates ->> q.key AS uuid), q.id)"
 """The id under which evidence stands: that of an earlier version, where the execution was migrated."""
 _SIGNATURES = f"""
-    SELECT 'signature', e.id, {_GATE}, e.due_at, e.overdue, e.entered_at
+    SELECT 'signature', e.id, {_GATE}, e.due_at, e.overdue, e.entered_at, e.priority
     FROM step_requirement q
     JOIN step_execution e ON (e.tenant_id, e.step_id) = (q.tenant_id, q.step_id)
     JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
@@ -129,22 +129,47 @@ _SIGNATURES = f"""
                                       WHERE o.tenant_id = g.tenant_id AND o.signature_id = g.id))
 """  # noqa: S608 - constants only
 _DEVIATIONS = """
-    SELECT 'deviation', coalesce(
-               CAST(c.body -> 'execution_ids' ->> 0 AS uuid),
-               (SELECT e.id FROM step_execution e WHERE e.tenant_id = c.tenant_id
-                AND e.workflow_instance_id = c.workflow_instance_id
-                ORDER BY e.exited_at IS NOT NULL, e.entered_at, e.id LIMIT 1)),
-           c.id, CAST(NULL AS timestamptz), false, c.accepted_at
-    FROM command c JOIN workflow_instance i ON (i.tenant_id, i.id) = (c.tenant_id, c.workflow_instance_id)
+    SELECT 'deviation', e.id, c.id, CAST(NULL AS timestamptz), false, c.accepted_at, e.priority
+    FROM command c
+    JOIN workflow_instance i ON (i.tenant_id, i.id) = (c.tenant_id, c.workflow_instance_id)
+    JOIN step_execution e ON e.tenant_id = c.tenant_id AND e.id = coalesce(
+        CAST(c.body -> 'execution_ids' ->> 0 AS uuid),
+        (SELECT o.id FROM step_execution o WHERE o.tenant_id = c.tenant_id
+         AND o.workflow_instance_id = c.workflow_instance_id
+         ORDER BY o.exited_at IS NOT NULL, o.entered_at, o.id LIMIT 1))
     WHERE c.tenant_id = :tenant AND c.outcome = 'proposed' AND c.actor_id <> :me AND i.completed_at IS NULL
       AND c.kind = ANY(:may_confirm)
 """
 """Deviations that another person proposed; one of a whole workflow shows with one of its executions."""
-_PLACE = "NOT m.late, -e.priority, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
+_PLACE = "NOT m.late, -m.priority, coalesce(m.due, 'infinity'), m.since, coalesce(m.other_id, m.execution_id), m.kind"
+_NARROWED = """
+    (:category = '' AND :site = '' AND :search = '' OR EXISTS (
+        SELECT FROM step_execution e
+        JOIN step s ON (s.tenant_id, s.id) = (e.tenant_id, e.step_id)
+        JOIN workflow_instance i ON (i.tenant_id, i.id) = (e.tenant_id, e.workflow_instance_id)
+        JOIN process p ON (p.tenant_id, p.id) = (i.tenant_id, i.process_id)
+        JOIN subject u ON (u.tenant_id, u.id) = (e.tenant_id, e.subject_id)
+        WHERE e.tenant_id = :tenant AND e.id = m.execution_id
+          AND (:category = '' OR p.category = :category)
+          AND (:site = '' OR i.context ->> 'site' = :site)
+          AND (:search = '' OR i.identifier ILIKE :like OR i.name ILIKE :like OR u.identifier ILIKE :like
+               OR u.title ILIKE :like OR s.name ILIKE :like)))
+"""
 _TASKS = text(
     f"""
-    WITH m AS ({_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES}
-               UNION ALL {_DEVIATIONS})
+    WITH tasks AS MATERIALIZED (
+        {_EXECUTIONS} UNION ALL {_SIGNOFFS} UNION ALL {_APPROVALS} UNION ALL {_SIGNATURES} UNION ALL {_DEVIATIONS}
+    ), m AS MATERIALIZED (
+        SELECT * FROM tasks m
+        WHERE (:kind = '' OR m.kind = :kind)
+          AND (CAST(:overdue AS boolean) IS NULL OR m.late = :overdue)
+          AND {_NARROWED}
+          AND (CAST(:after_id AS uuid) IS NULL OR ({_PLACE}) > (
+               CAST(:after_soon AS boolean), CAST(:after_rank AS int), CAST(:after_due AS timestamptz),
+               CAST(:after_since AS timestamptz), CAST(:after_id AS uuid), CAST(:after_kind AS text)))
+        ORDER BY {_PLACE}
+        LIMIT :limit
+    )
     SELECT m.kind AS task_kind, m.other_id, m.due AS task_due, m.late, m.since, {EXECUTION_COLUMNS},
            i.identifier AS instance_identifier, i.name AS instance_name, i.context ->> 'site' AS site,
            p.key AS process_key, p.name AS process_name, p.category, s.is_decision_point, r.name AS requirement_name
@@ -155,19 +180,10 @@ _TASKS = text(
     JOIN process p ON (p.tenant_id, p.id) = (i.tenant_id, i.process_id)
     LEFT JOIN approval_request ar ON ar.tenant_id = e.tenant_id AND ar.id = m.other_id
     LEFT JOIN step_requirement r ON r.tenant_id = e.tenant_id AND r.id = coalesce(ar.requirement_id, m.other_id)
-    WHERE (:kind = '' OR m.kind = :kind)
-      AND (:category = '' OR p.category = :category)
-      AND (:site = '' OR i.context ->> 'site' = :site)
-      AND (CAST(:overdue AS boolean) IS NULL OR m.late = :overdue)
-      AND (:search = '' OR i.identifier ILIKE :like OR i.name ILIKE :like OR u.identifier ILIKE :like
-           OR u.title ILIKE :like OR s.name ILIKE :like)
-      AND (CAST(:after_id AS uuid) IS NULL OR ({_PLACE}) > (
-           CAST(:after_soon AS boolean), CAST(:after_rank AS int), CAST(:after_due AS timestamptz),
-           CAST(:after_since AS timestamptz), CAST(:after_id AS uuid), CAST(:after_kind AS text)))
     ORDER BY {_PLACE}
-    LIMIT :limit
     """  # noqa: S608 - constants only
 )
+"""Who has what to do is worked out once, whatever the planner thinks of it; then a page of it is shown."""
 
 
 async def list_tasks(

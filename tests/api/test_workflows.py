@@ -1,12 +1,17 @@
 """Starting, listing, changing workflows; CAPAs; the audit trail."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import event
 
 from tests.api.caller import Caller, Json, new_subject
+from tests.api.conftest import DATABASE
 from tests.api.engine import EngineDouble
+from workers.embedded.postgres import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +154,33 @@ def test_the_current_execution_is_the_one_that_is_open(engine: EngineDouble, eng
     engineer.post(f"/api/executions/{execution['id']}/complete/")
     assert engineer.get(path)["current_execution"] is None
     assert engineer.get(subject)["current_execution"] is not None
+
+
+def test_what_is_shown_together_is_of_one_moment(
+    app: FastAPI, postgres: EmbeddedPostgres, engine: EngineDouble, engineer: Caller, process: Json
+) -> None:
+    workflow = engineer.workflow(process)
+    path = f"/api/workflows/{workflow['id']}/"
+    pool = app.state.services.app.sync_engine
+    between: list[str] = []
+
+    def all_leave(*told: Any) -> None:
+        if not between and "FROM workflow_instance i" in told[2]:
+            between.append(told[2])
+            with postgres.connect(DATABASE) as connection:
+                connection.execute(
+                    "UPDATE step_execution SET status = 'completed', exited_at = now() WHERE workflow_instance_id = %s",
+                    [workflow["id"]],
+                )
+
+    event.listen(pool, "after_cursor_execute", all_leave)
+    try:
+        shown = engineer.get(path)
+    finally:
+        event.remove(pool, "after_cursor_execute", all_leave)
+    assert between
+    assert shown == workflow
+    assert engineer.get(path)["current_steps"] == []
 
 
 def test_workflows_are_narrowed_down_and_paged(engine: EngineDouble, engineer: Caller, process: Json) -> None:

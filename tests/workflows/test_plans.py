@@ -1,10 +1,11 @@
 """How PostgreSQL carries out what a record asks of it, also where its statistics know nothing of the instance."""
 
 import re
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from activities.contract import Cohort
 from activities.facts import _VISITS, asking
@@ -13,6 +14,7 @@ from models.db import owner_engine, tenant_session
 from models.flow import events as ev
 from models.flow.state import Ref, execution_id
 from models.store.acceptance import accepting, lone
+from models.store.inbox import InboxFilter, list_tasks
 from models.tables import Process
 from models.wire import Statement, tenant_wire
 from tests.flow.scene import NOW
@@ -101,3 +103,29 @@ async def test_where_subjects_have_been_is_looked_up_subject_by_subject(plant: P
     assert "step_key" not in key, "a list counts for many keys, and a worse index looks better"
     assert f"loops={SUBJECTS}" in plan
     assert "Rows Removed by Filter" not in plan
+
+
+async def test_who_has_what_to_do_is_worked_out_once(plant: Plant) -> None:
+    """As the inner side of a nested loop it was worked out anew for every execution there is: 30 s and more."""
+    await plant.begin(line(step("mill"), end()), SUBJECTS // 10)
+    asked: list[tuple[str, Any]] = []
+
+    def heard(*told: Any) -> None:
+        asked.append((told[2], told[3]))
+
+    pool = plant.app.sync_engine
+    async with tenant_session(plant.app, plant.tenant) as session:
+        event.listen(pool, "before_cursor_execute", heard)
+        try:
+            tasks = await list_tasks(session, plant.person("bob"), InboxFilter(), after=None, limit=SUBJECTS)
+        finally:
+            event.remove(pool, "before_cursor_execute", heard)
+        assert len(tasks) == SUBJECTS // 10
+        (query, parameters) = asked[-1]
+        connection = await session.connection()
+        # What the planner may choose where its statistics mislead it.
+        await connection.execute(text("SET LOCAL enable_hashjoin = off"))
+        await connection.execute(text("SET LOCAL enable_mergejoin = off"))
+        await connection.execute(text("SET LOCAL enable_material = off"))
+        plan = "\n".join((await connection.exec_driver_sql(f"EXPLAIN ANALYZE {query}", parameters)).scalars())
+    assert re.findall(r"Append .*loops=(\d+)", plan) == ["1"], plan
