@@ -1,6 +1,6 @@
 """One installation for the walks of this folder: an API and two workers as separate processes."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from uuid import uuid4
 
 import pytest
@@ -8,7 +8,18 @@ import pytest
 from tests.e2e.people import Person, new_person
 from tests.e2e.product import ADMIN_PASSWORD, Product
 from workers.embedded.postgres import EmbeddedPostgres
+from workers.embedded.process import tail
 from workers.embedded.temporal import EmbeddedTemporal
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failed test what the processes that it used have said."""
+    report = yield
+    if report.failed:
+        used = [one for one in item.funcargs.values() if isinstance(one, Product)]
+        report.sections += [(log.name, tail(log, 40)) for one in used for log in sorted(one.folder.glob("*.log"))]
+    return report
 
 
 @pytest.fixture(scope="session")
