@@ -141,8 +141,11 @@ _AMENDS = {
 }
 
 
+_IDS = "id = ANY(:ids)"
+
+
 def _executions(assignments: str) -> TextClause:
-    return text(f"UPDATE step_execution SET {assignments} WHERE tenant_id = :tenant AND id = ANY(:ids)")  # noqa: S608
+    return text(f"UPDATE step_execution SET {assignments} WHERE tenant_id = :tenant AND {_IDS}")  # noqa: S608
 
 
 _CLAIM = _executions("status = 'claimed', assigned_to = :by")
@@ -251,6 +254,8 @@ def projected(place: Place, cohort: Cohort, start: ev.Event | None = None) -> It
         parameters |= {"starter": _user(start.by), "started": start.at}
     keys = {"tenant": place.tenant, "instance": place.instance}
     if statement is not None:
+        if len(ids := parameters.get("ids", ())) == 1:
+            statement, parameters = _of_one(statement), parameters | {"execution": ids[0]}
         names = _parameters(statement)
         yield Statement(statement, {k: v for k, v in (keys | parameters).items() if k in names})
     match cohort.event:
@@ -281,6 +286,12 @@ def _kept(event: ev.InstanceMigrated) -> dict[str, list[Any]]:
         "step_ids": [step_id(after, step) for step in event.kept],
         "given": [json.dumps(one) for one in given],
     }
+
+
+@cache
+def _of_one(statement: TextClause) -> TextClause:
+    """The same for one execution: a list is planned anew each time, for its length."""
+    return text(statement.text.replace(_IDS, "id = :execution"))
 
 
 @cache

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.db import normalised
 from models.store.instances import RECORD_CHANNEL
-from models.wire import Statement, system_wire
+from models.wire import Questions, Statement, questions
 
 log = logging.getLogger(__name__)
 
@@ -178,6 +178,16 @@ class Waiter:
         self._wake.set()
 
     async def _read(self) -> None:
+        """On a connection of its own: taking one from the pool for every outcome took as long as reading it."""
+        while True:
+            try:
+                async with questions(self._engine) as asking:
+                    await self._read_on(asking)
+            except (SQLAlchemyError, psycopg.Error, OSError) as error:
+                log.warning("outcomes could not be read; trying again: %s", error)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _read_on(self, asking: Questions) -> None:
         """Read what notices are about; and everything when it is time, however many notices of others come."""
         clock = asyncio.get_running_loop().time
         everything_at = clock()
@@ -190,21 +200,13 @@ class Waiter:
                 everything_at = clock() + POLL_SECONDS
             self._heard = set()
             self._wake.clear()
-            try:
-                await self._read_once(heard)
-            except (SQLAlchemyError, psycopg.Error, OSError):
-                log.exception("outcomes could not be read; trying again")
+            await self._read_once(asking, heard)
 
-    async def _read_once(self, heard: Iterable[UUID] | None) -> None:
-        boards = [(_SETTLED, self._commands, settled), (_BEGUN, self._instances, None)]
-        asked = [(clause, board, read, keys) for clause, board, read in boards if (keys := board.awaited(heard))]
-        if not asked:
-            return
-        async with system_wire(self._engine) as wire:
-            found = await wire.finish(*(Statement(clause, _arguments(keys)) for clause, _, _, keys in asked))
-        for (_, board, read, _), rows in zip(asked, found, strict=True):
-            for row in rows:
-                board.settle((row.tenant_id, row.id), None if read is None else read(row))
+    async def _read_once(self, asking: Questions, heard: Iterable[UUID] | None) -> None:
+        for clause, board, read in ((_SETTLED, self._commands, settled), (_BEGUN, self._instances, None)):
+            if keys := board.awaited(heard):
+                for row in await asking.fetch(Statement(clause, _arguments(keys))):
+                    board.settle((row.tenant_id, row.id), None if read is None else read(row))
 
     async def _listen(self, url: str) -> None:
         while True:

@@ -18,7 +18,7 @@ from psycopg.abc import PQGen
 from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Dialect, TextClause
+from sqlalchemy import Connection, Dialect, TextClause
 from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection as SqlConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -173,11 +173,47 @@ def system_wire(engine: AsyncEngine) -> AbstractAsyncContextManager[Wire]:
     return _wire(engine, None, kept=True)
 
 
+class Questions:
+    """Asks one question at a time, each in a transaction of its own; see `questions`."""
+
+    def __init__(self, driver: AsyncConnection[Any]) -> None:
+        """On a connection that commits by itself."""
+        self._driver = driver
+
+    async def fetch(self, statement: Statement) -> list[Row]:
+        """The rows of a query, in one round trip."""
+        cursor = self._driver.cursor(row_factory=namedtuple_row)
+        await cursor.execute(*_sendable(statement))
+        return await cursor.fetchall()
+
+
+@asynccontextmanager
+async def questions(engine: AsyncEngine) -> AsyncIterator[Questions]:
+    """A connection beside the pool, for whoever asks all the time and belongs to no tenant.
+
+    It does not look whether the server is still there: a question then fails, and a new connection is the caller's.
+    """
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        driver = _driver_of(connection)
+        await connection.run_sync(Connection.detach)
+        try:
+            yield Questions(driver)
+        finally:
+            await driver.close()
+            await connection.invalidate()
+
+
+def _driver_of(connection: SqlConnection) -> AsyncConnection[Any]:
+    held = connection.sync_connection
+    driver = None if held is None else held.connection.driver_connection
+    assert isinstance(driver, AsyncConnection)  # noqa: S101 - the driver that this product uses
+    return driver
+
+
 @asynccontextmanager
 async def _wire(engine: AsyncEngine, tenant: UUID | None, *, kept: bool) -> AsyncIterator[Wire]:
     async with engine.connect() as connection:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, AsyncConnection)  # noqa: S101 - the driver that this product uses
+        driver = _driver_of(connection)
         wire = Wire(connection, driver, tenant, kept=kept)
         try:
             yield wire

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -111,7 +111,7 @@ async def _run(session: AsyncSession, statement: Statement) -> int:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=_encoded, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 @lru_cache(maxsize=256)
@@ -187,3 +187,6 @@ def _encoded(value: Any) -> Any:
             return dict(value)
         case _:
             raise TypeError(f"{type(value).__name__} cannot be sent to the database.")
+
+
+_ENCODER: Final = json.JSONEncoder(default=_encoded, ensure_ascii=False)

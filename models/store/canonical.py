@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: Any) -> bytes:
@@ -21,9 +23,7 @@ def canonical(value: Any) -> bytes:
         ValueError: for NaN and infinities.
         TypeError: for what JSON does not know, or a naive datetime.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(_plain(value)).encode()
 
 
 def digest_of(value: Any) -> bytes:
@@ -66,7 +66,7 @@ def utc_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise TypeError("A time without a zone has no canonical form.")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _text(value: Any) -> str:

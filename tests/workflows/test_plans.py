@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import event, text
@@ -21,6 +21,8 @@ from tests.flow.scene import NOW
 from tests.support.plant import Plant, end, line, step
 
 SUBJECTS = 500
+UNTIL_PLANNED = 12
+"""Uses after which the driver prepares a statement, and then those after which PostgreSQL may keep its plan."""
 
 
 async def analyse(plant: Plant, tables: str) -> None:
@@ -74,6 +76,19 @@ async def test_one_command_reads_one_execution_however_many_there_are(plant: Pla
             read = [float(one) for scan in scans for one in re.findall(r"actual .*rows=([\d.]+) loops=", scan)]
             assert max(read, default=0) <= 1, plan
             assert f"Rows Removed by Filter: {SUBJECTS - 1}" not in plan, plan
+
+
+async def test_what_happens_to_one_execution_is_planned_once(plant: Plant) -> None:
+    """A list would be planned anew each time, which takes longer than to do it."""
+    await plant.begin(line(step("mill"), end()), SUBJECTS)
+    await analyse(plant, "step_execution")
+    event = ev.ExecutionCompleted(ref=Ref(0, "mill"), at=NOW, by=None)
+    (statement,) = projected(Place(plant.tenant, uuid4(), uuid4()), Cohort(event=event, subjects=(0,)))
+    known = text("SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE 'UPDATE step_execution%'")
+    async with tenant_wire(plant.app, plant.tenant) as wire:
+        wire.later(*[statement] * UNTIL_PLANNED)
+        ((prepared,),) = await wire.fetch(Statement(known, {}))
+    assert prepared.generic_plans > 0
 
 
 async def test_an_execution_is_found_by_its_key_while_its_table_counts_as_empty(idle_plant: Plant) -> None:
