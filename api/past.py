@@ -12,9 +12,10 @@ from pydantic import BeforeValidator
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.past import recall
-from activities.rebuild import in_scratch
+from activities.rebuild import UntellableError, in_scratch
 from api.auth import Principal
 from api.schemas.base import Moment
+from models.store.refusals import HistoryDamagedError
 from models.store.views import moment
 
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})")
@@ -43,8 +44,11 @@ async def past(
         Which moment that is, to go with the answer.
 
     Raises:
-        StoreError: not_found, as_of_before_start, as_of_in_future.
+        StoreError: not_found, as_of_before_start, as_of_in_future, history_damaged.
     """
-    told = await recall(session, caller.tenant_id, workflow_id, as_of, related=related)
+    try:
+        told = await recall(session, caller.tenant_id, workflow_id, as_of, related=related)
+    except UntellableError as error:
+        raise HistoryDamagedError(workflow=str(workflow_id), problem=str(error)) from error
     async with in_scratch(await session.connection()):
         yield {"as_of": moment(as_of), "journal_seq": told.seq}

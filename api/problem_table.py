@@ -171,6 +171,7 @@ STORE_STATUS: Final[Mapping[str, int]] = {
     "document_state": 409,
     "self_release": 403,
     "content_missing": 500,
+    "history_damaged": 500,
     "catalogue_key_taken": 409,
     "catalogue_unknown": 404,
     "stages_invalid": 422,

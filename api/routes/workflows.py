@@ -105,7 +105,7 @@ async def list_workflows(
     "/api/workflows/{workflow_id}/",
     response_model=shapes.WorkflowDetail,
     dependencies=READ,
-    responses=responses("forbidden", "not_found", "as_of_before_start", "as_of_in_future"),
+    responses=responses("forbidden", "not_found", "as_of_before_start", "as_of_in_future", "history_damaged"),
 )
 async def get_workflow(workflow_id: UUID, caller: Caller, session: Db, as_of: AsOf = None) -> Any:
     """One instance with counts per step, open incidents, parent and children; now, or as of a moment of the past."""
@@ -159,8 +159,10 @@ async def change_workflow(
     "/api/workflows/{workflow_id}/executions/",
     response_model=shapes.Executions,
     dependencies=READ,
-    responses=responses("forbidden", "not_found", "cursor_invalid", "as_of_before_start", "as_of_in_future"),
-)
+    responses=responses(
+        "forbidden", "not_found", "cursor_invalid", "as_of_before_start", "as_of_in_future", "history_damaged",
+    ),
+)  # fmt: skip
 async def list_workflow_executions(
     workflow_id: UUID,
     caller: Caller,

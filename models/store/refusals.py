@@ -177,6 +177,12 @@ class AsOfInFutureError(StoreError):
     code = "as_of_in_future"
 
 
+class HistoryDamagedError(StoreError):
+    """The journal no longer tells how {workflow} was: {problem}. Have an administrator run `gatework verify`."""
+
+    code = "history_damaged"
+
+
 class DmnInvalidError(StoreError):
     """The DMN file cannot be read: {detail}."""
 
