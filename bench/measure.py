@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Sizes:
 
     Attributes:
         passes: how often everything is repeated, contenders in turn; the median counts.
-        lone: completions one after the other, for the latency.
+        lone: completions one after the other, for the latency; those who are compared take turns.
         instances: live instances of the throughput, one caller each.
         rounds: completions per instance, at most `STEPS` - 1.
         hot: executions of the one hot instance.
@@ -29,7 +30,7 @@ class Sizes:
     """
 
     passes: int = 3
-    lone: int = 44
+    lone: int = 88
     instances: int = 50
     rounds: int = 8
     hot: int = 1_000
@@ -48,11 +49,20 @@ async def warm_up(contender: Contender) -> None:
     psycopg prepares a statement after five uses of a connection, and after five more PostgreSQL plans it no longer.
     """
     await throughput(contender, instances=5, rounds=2)
-    await latency(contender, UNTIL_PLANNED)
+    await latencies(contender, UNTIL_PLANNED)
 
 
-async def latency(contender: Contender, completions: int) -> float:
-    """Median milliseconds of a completion while nothing else happens, its predecessor's workflow task included."""
+async def latencies_in_turn(contenders: Mapping[str, Contender], completions: int) -> dict[str, float]:
+    """The median of each, an instance of one after an instance of the other: what disturbs one disturbs all."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for done in range(0, completions, STEPS - 1):
+        for name, contender in contenders.items():
+            taken[name] += await latencies(contender, min(STEPS - 1, completions - done))
+    return {name: statistics.median(found) for name, found in taken.items()}
+
+
+async def latencies(contender: Contender, completions: int) -> list[float]:
+    """Milliseconds of each completion while nothing else happens, its predecessor's workflow task included."""
     taken: list[float] = []
     instance = ""
     for number in range(completions):
@@ -64,7 +74,7 @@ async def latency(contender: Contender, completions: int) -> float:
         await contender.complete(instance, 0, step)
         taken.append(time.perf_counter() - begun)
         await contender.history(instance)
-    return statistics.median(taken) * 1_000
+    return [seconds * 1_000 for seconds in taken]
 
 
 async def throughput(contender: Contender, *, instances: int, rounds: int, meter: Meter | None = None) -> float:

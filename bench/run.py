@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.by_hand import ByHand, by_hand
 from bench.contenders import STEPS, Contender
 from bench.cpu import Meter
-from bench.measure import Sizes, bulk, events, hot, latency, throughput, warm_up
+from bench.measure import Sizes, bulk, events, hot, latencies_in_turn, throughput, warm_up
 from bench.ours import BySignal, Site
 from bench.phases import Timeline, timeline_of, watching
 from bench.servers import Servers, by_signal, over_http, site_of
@@ -48,6 +48,7 @@ async def run(running: Servers, sizes: Sizes, say: Say) -> Samples:
             await _rows(samples, rows, sizes, running.meter, first=number == 0)
             say(f"pass {number + 1} of {sizes.passes}: {BY_SIGNAL}")
             async with by_signal(running, site) as ours:
+                await _lone(samples, {"L1": rows["L1"], BY_SIGNAL: ours}, sizes)
                 await _completions(samples, BY_SIGNAL, ours, sizes, running.meter())
                 await _many(samples, BY_SIGNAL, ours, sizes)
                 if number == 0:
@@ -55,6 +56,7 @@ async def run(running: Servers, sizes: Sizes, say: Say) -> Samples:
                     samples.add(BY_SIGNAL, "events_of_claim", await _events_of_claim(ours))
             say(f"pass {number + 1} of {sizes.passes}: {OVER_HTTP}")
             async with over_http(running, site) as http:
+                await _lone(samples, {OVER_HTTP: http}, sizes)
                 await _completions(samples, OVER_HTTP, http, sizes, running.meter())
                 await _many(samples, OVER_HTTP, http, sizes)
         say("where the time goes")
@@ -80,6 +82,7 @@ async def _prepare(running: Servers, site: Site, rows: dict[str, ByHand], *, fir
 async def _rows(
     samples: Samples, rows: dict[str, ByHand], sizes: Sizes, meter: Callable[[], Meter], *, first: bool
 ) -> None:
+    await _lone(samples, {"T2": rows["T2"]}, sizes)
     for name in ("T2", "L1"):
         await _completions(samples, name, rows[name], sizes, meter())
     for callers in (50, 100):
@@ -91,9 +94,15 @@ async def _rows(
             samples.add(name, "events", await events(row, min(EVENTS_OF, sizes.lone)))
 
 
+async def _lone(samples: Samples, contenders: Mapping[str, Contender], sizes: Sizes) -> None:
+    for contender in contenders.values():
+        await warm_up(contender)
+    for name, value in (await latencies_in_turn(contenders, sizes.lone)).items():
+        samples.add(name, "p50_ms", value)
+
+
 async def _completions(samples: Samples, name: str, contender: Contender, sizes: Sizes, meter: Meter) -> None:
     await warm_up(contender)
-    samples.add(name, "p50_ms", await latency(contender, sizes.lone))
     value = await throughput(contender, instances=sizes.instances, rounds=sizes.rounds, meter=meter)
     samples.add(name, "per_second", value)
     completions = sizes.instances * sizes.rounds
