@@ -15,7 +15,6 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.db import normalised
@@ -183,8 +182,8 @@ class Waiter:
             try:
                 async with questions(self._engine) as asking:
                     await self._read_on(asking)
-            except (SQLAlchemyError, psycopg.Error, OSError) as error:
-                log.warning("outcomes could not be read; trying again: %s", error)
+            except Exception:  # whatever it is: nobody would be answered any more
+                log.exception("outcomes could not be read; trying again")
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _read_on(self, asking: Questions) -> None:

@@ -77,9 +77,14 @@ async def update_rows(
 
 def change(table: type[SQLModel], rows: Sequence[Row], *, key: tuple[str, ...] = ("tenant_id", "id")) -> Statement:
     """The statement of `update_rows`; at least one row."""
+    if len(rows) == 1:
+        (row,) = rows
+        values = {name: value for name, value in row.items() if name not in key}
+        return Statement(
+            _update_one(table, tuple(values), key), {"common": _json(values)} | {one: row[one] for one in key}
+        )
     common, varying = _split(rows)
-    several = len(rows) > 1
-    clause = _update(str(table.__tablename__), tuple(common), tuple(varying), key, several)
+    clause = _update(str(table.__tablename__), tuple(common), tuple(varying), key)
     return _statement(clause, rows, common, varying)
 
 
@@ -143,18 +148,23 @@ def _unfold(table: type[SQLModel], common: tuple[str, ...], varying: tuple[str, 
 
 
 @lru_cache(maxsize=256)
-def _update(
-    table: str,
-    common: tuple[str, ...],
-    varying: tuple[str, ...],
-    key: tuple[str, ...],
-    several: bool,
-) -> TextClause:
+def _update(table: str, common: tuple[str, ...], varying: tuple[str, ...], key: tuple[str, ...]) -> TextClause:
     source = {name: f'same."{name}"' for name in common} | {name: f'given."{name}"' for name in varying}
     changes = ", ".join(f'"{name}" = {value}' for name, value in source.items() if name not in key)
     found = " AND ".join(f'{table}."{name}" = {source[name]}' for name in key)
     return text(
-        f"UPDATE {table} SET {changes} FROM {_source(table, several)} WHERE {found}"  # noqa: S608 - names from the code
+        f"UPDATE {table} SET {changes} FROM {_source(table, several=True)} WHERE {found}"  # noqa: S608 - as above
+    )
+
+
+@lru_cache(maxsize=256)
+def _update_one(table: type[SQLModel], names: tuple[str, ...], key: tuple[str, ...]) -> TextClause:
+    """By its key: compared with JSON, all rows of a table that nobody has analysed yet were gone through (seen)."""
+    name, columns = str(table.__tablename__), table.metadata.tables[str(table.__tablename__)].c
+    changes = ", ".join(f'"{one}" = same."{one}"' for one in names)
+    found = " AND ".join(f'{name}."{one}" = CAST(:{one} AS {columns[one].type.compile(_DIALECT)})' for one in key)
+    return text(
+        f"UPDATE {name} SET {changes} FROM {_source(name, several=False)} WHERE {found}"  # noqa: S608 - as above
     )
 
 

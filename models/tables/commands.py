@@ -34,7 +34,6 @@ class Command(TenantRow, table=True):
         tenant_fk("workflow_instance_id", "workflow_instance"),
         Index("ix_command_unsettled", "accepted_at", postgresql_where=UNSETTLED),
         Index("ix_command_unsettled_instance", "tenant_id", "workflow_instance_id", postgresql_where=UNSETTLED),
-        Index("ix_command_tenant_id_request_key", "tenant_id", "actor_id", "request_key"),
         Index("ix_command_proposed", "tenant_id", "accepted_at", postgresql_where=PROPOSED),
         tenant_fk("confirmed_by", "user_account"),
         one_of("outcome", CommandOutcome),

@@ -14,8 +14,9 @@ from models.db import owner_engine, tenant_session
 from models.flow import events as ev
 from models.flow.state import Ref, execution_id
 from models.store.acceptance import accepting, lone
+from models.store.bulk import change
 from models.store.inbox import InboxFilter, list_tasks
-from models.tables import Process
+from models.tables import Command, Process
 from models.wire import Statement, tenant_wire
 from tests.flow.scene import NOW
 from tests.support.plant import Plant, end, line, step
@@ -91,15 +92,27 @@ async def test_what_happens_to_one_execution_is_planned_once(plant: Plant) -> No
     assert prepared.generic_plans > 0
 
 
-async def test_an_execution_is_found_by_its_key_while_its_table_counts_as_empty(idle_plant: Plant) -> None:
+@pytest.mark.parametrize("table", ["step_execution", "command"])
+async def test_a_row_is_found_by_its_key_while_its_table_counts_as_empty(idle_plant: Plant, table: str) -> None:
     """So every row of evidence finds its own; the first plan is kept until somebody analyses the table."""
     lookup = "EXPLAIN SELECT FROM fresh WHERE tenant_id = :tenant AND id = :tenant FOR KEY SHARE"
     owner = owner_engine(idle_plant.settings)
     async with tenant_session(owner, idle_plant.tenant) as session:
         connection = await session.connection()
-        await connection.execute(text("CREATE TEMP TABLE fresh (LIKE step_execution INCLUDING INDEXES) ON COMMIT DROP"))
+        await connection.execute(text(f"CREATE TEMP TABLE fresh (LIKE {table} INCLUDING INDEXES) ON COMMIT DROP"))
         plan = "\n".join((await connection.execute(text(lookup), {"tenant": idle_plant.tenant})).scalars())
     await owner.dispose()
+    assert "(id = " in plan.partition("Index Cond:")[2].partition("\n")[0], plan
+
+
+async def test_an_outcome_is_written_by_key_while_nobody_has_analysed_the_commands(idle_plant: Plant) -> None:
+    """Every lone command went through all that there were."""
+    row = {"tenant_id": idle_plant.tenant, "id": uuid4(), "outcome": "accepted"}
+    statement = change(Command, [row])
+    async with tenant_wire(idle_plant.app, idle_plant.tenant) as wire:
+        explained = Statement(text(f"EXPLAIN {statement.clause.text}"), statement.parameters)
+        (rows,) = await wire.fetch(explained)
+    plan = "\n".join(one[0] for one in rows)
     assert "(id = " in plan.partition("Index Cond:")[2].partition("\n")[0], plan
 
 
