@@ -17,7 +17,10 @@ MUCH = 8_000_000
 WRITE = Statement(text("INSERT INTO measured VALUES (length(:written))"), {"written": "x" * MUCH})
 READ = Statement(text("SELECT n FROM measured"), {})
 READ_ONE = Statement(text("SELECT 1 AS n"), {})
-CONNECTIONS = Statement(text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"), {})
+CONNECTIONS = Statement(
+    text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename IS NOT NULL"),
+    {},
+)
 
 
 async def polling() -> AsyncIterator[None]:
