@@ -83,8 +83,8 @@ async def test_what_happens_to_one_execution_is_planned_once(plant: Plant) -> No
     """A list would be planned anew each time, which takes longer than to do it."""
     await plant.begin(line(step("mill"), end()), SUBJECTS)
     await analyse(plant, "step_execution")
-    event = ev.ExecutionCompleted(ref=Ref(0, "mill"), at=NOW, by=None)
-    (statement,) = projected(Place(plant.tenant, uuid4(), uuid4()), Cohort(event=event, subjects=(0,)))
+    completed = ev.ExecutionCompleted(ref=Ref(0, "mill"), at=NOW, by=None)
+    (statement,) = projected(Place(plant.tenant, uuid4(), uuid4()), Cohort(event=completed, subjects=(0,)))
     known = text("SELECT generic_plans FROM pg_prepared_statements WHERE statement LIKE 'UPDATE step_execution%'")
     async with tenant_wire(plant.app, plant.tenant) as wire:
         wire.later(*[statement] * UNTIL_PLANNED)
